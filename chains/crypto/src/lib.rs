@@ -1,0 +1,20 @@
+//! The only cryptography in Catenary: SHA-256, CometBFT's simple Merkle tree, and Ed25519 under one validity rule.
+//!
+//! `ring` hashes and signs; `ed25519-zebra` alone decides whether a signature is valid (ZIP-215), single or in a
+//! batch, so that no block is valid on one code path and invalid on another.
+//!
+//! # Invariants
+//!
+//! - [`verify`] and [`verify_batch`] accept the same set of signatures; the stock Go and Rust verifiers agree.
+//! - Nothing here reads a clock, a file or a random source: a [`SigningKey`] is made from a seed that is given.
+//! - Secrets have no `Debug` output.
+
+mod ed25519;
+mod hash;
+mod merkle;
+
+pub use ed25519::{
+    PublicKey, Signature, SigningKey, VerificationItem, VerifyError, address, verify, verify_batch,
+};
+pub use hash::{Hash, Hasher, sha256, sha256_parts};
+pub use merkle::{empty_root, inner_hash, leaf_hash, merkle_root};
