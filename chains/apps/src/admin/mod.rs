@@ -1,0 +1,71 @@
+//! Governance: organisations, accounts and their keys, roles, parameters, validators, app instances, and the tick.
+//!
+//! | Call | Who may |
+//! |---|---|
+//! | admit organisation, set roles, parameters, validators, add or switch instances | the committee (m of n keys) |
+//! | open an account, set its first keys, recover its keys | an operator of its organisation |
+//! | change an account's keys | the account itself, at its threshold |
+//! | tick | anybody known; admission limits it to one a second |
+//!
+//! A tick changes nothing. It makes a block, so that a header with a later time exists.
+
+mod calls;
+mod messages;
+
+pub use messages::{
+    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters, SetRoles,
+    SetValidators, SwitchInstance, Tick,
+};
+
+use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure};
+use catenary_types::{Message, WireError};
+
+/// The kind under which the app is registered.
+pub const KIND: &str = "admin";
+
+/// The app.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Admin;
+
+impl App for Admin {
+    type Message = AdminCall;
+
+    fn decode(&self, bytes: &[u8]) -> Result<AdminCall, WireError> {
+        AdminCall::decode(bytes)
+    }
+
+    fn weight(&self, message: &AdminCall) -> u64 {
+        match message {
+            AdminCall::OpenAccount(call) => 15 + 2 * call.keys.len() as u64,
+            AdminCall::SetKeys(SetKeys { keys, .. }) | AdminCall::RecoverKeys(RecoverKeys { keys, .. }) => {
+                15 + 2 * keys.len() as u64
+            }
+            AdminCall::SetValidators(call) => 20 + 5 * call.validators.len() as u64,
+            AdminCall::AdmitOrganisation(_)
+            | AdminCall::SetRoles(_)
+            | AdminCall::SetParameters(_)
+            | AdminCall::AddInstance(_)
+            | AdminCall::SwitchInstance(_) => 20,
+            AdminCall::Tick(_) => 1,
+        }
+    }
+
+    fn access(&self, caller: &Caller, message: &AdminCall) -> Access {
+        calls::access(caller, message)
+    }
+
+    fn execute(&self, call: Checked<AdminCall>, ctx: &mut Ctx<'_, '_>) -> Result<(), Failure> {
+        match call.into_inner() {
+            AdminCall::AdmitOrganisation(call) => calls::admit_organisation(ctx, &call),
+            AdminCall::OpenAccount(call) => calls::open_account(ctx, &call),
+            AdminCall::SetKeys(call) => calls::set_keys(ctx, &call),
+            AdminCall::RecoverKeys(call) => calls::recover_keys(ctx, &call),
+            AdminCall::SetRoles(call) => calls::set_roles(ctx, &call),
+            AdminCall::SetParameters(call) => calls::set_parameters(ctx, &call),
+            AdminCall::SetValidators(call) => calls::set_validators(ctx, &call),
+            AdminCall::AddInstance(call) => calls::add_instance(ctx, &call),
+            AdminCall::SwitchInstance(call) => calls::switch_instance(ctx, &call),
+            AdminCall::Tick(Tick {}) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The committed state of a chain: its stores and its replay window.
+
+use crate::{
+    execute::Executed,
+    overlay::View,
+    replay::ReplayWindow,
+    stores::{ADMIN, ASSET, CLIENTS, IBC, INDEX, REPLAY},
+};
+use catenary_crypto::Hash;
+use catenary_state::{Batch, Changes, Multistore, StoreKind, StoreName};
+use catenary_types::Height;
+use std::collections::BTreeMap;
+
+/// How many versions behind the latest stay readable and provable.
+///
+/// A proof of the state after H is asked for when header H+1 is final; the rest is room for slow readers.
+pub const VERSIONS_KEPT: u64 = 64;
+
+/// The stores of every chain and what stands under their roots.
+pub const STORES: [(StoreName, StoreKind); 6] = [
+    (ADMIN, StoreKind::Jellyfish),
+    (ASSET, StoreKind::Jellyfish),
+    (CLIENTS, StoreKind::Jellyfish),
+    (IBC, StoreKind::CritBit),
+    (INDEX, StoreKind::Jellyfish),
+    (REPLAY, StoreKind::External),
+];
+
+/// State after a block; versions are heights, see [`VERSIONS_KEPT`].
+pub struct State {
+    stores: Multistore,
+    replay: ReplayWindow,
+    height: Height,
+    app_hash: Hash,
+}
+
+impl State {
+    /// The state that holds these writes and nothing else, at height 0.
+    pub(crate) fn genesis(writes: BTreeMap<StoreName, Batch>) -> Self {
+        Self::restore(Height(0), writes, ReplayWindow::default())
+    }
+
+    /// The state of a height from its whole content, as a checkpoint keeps it. Whoever calls this compares
+    /// [`Self::app_hash`] with the header before trusting it.
+    pub fn restore(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
+        let stores = Multistore::new(&STORES).expect("the list of stores is well formed");
+        let mut state = Self { stores, replay, height, app_hash: Hash::default() };
+        state.commit(content);
+        state
+    }
+
+    /// Makes the outcome of the next block state and returns its root, which the header after the block carries.
+    pub fn apply(&mut self, executed: &Executed) -> Hash {
+        assert_eq!(executed.height, self.height.next(), "blocks are applied in order");
+        if let Some(change) = &executed.replay {
+            self.replay.apply(change);
+        }
+        self.height = executed.height;
+        self.commit(executed.changes.clone());
+        self.stores.prune(self.height.0.saturating_sub(VERSIONS_KEPT));
+        self.app_hash
+    }
+
+    fn commit(&mut self, stores: BTreeMap<StoreName, Batch>) {
+        let external_roots = BTreeMap::from([(REPLAY, self.replay.root())]);
+        let changes = Changes { stores, external_roots };
+        self.app_hash =
+            self.stores.commit(self.height.0, &changes).expect("apps write well-formed keys and values");
+    }
+
+    /// The height after which this is the state.
+    pub fn height(&self) -> Height {
+        self.height
+    }
+
+    /// Root over all stores.
+    pub fn app_hash(&self) -> Hash {
+        self.app_hash
+    }
+
+    /// The stores, for reads and proofs at recent heights.
+    pub fn stores(&self) -> &Multistore {
+        &self.stores
+    }
+
+    /// Ids of recent transactions.
+    pub fn replay(&self) -> &ReplayWindow {
+        &self.replay
+    }
+}
+
+impl View for State {
+    fn get(&self, store: StoreName, key: &[u8]) -> Option<Vec<u8>> {
+        let value = self.stores.get(store, key).expect("apps name stores of the chain");
+        value.map(<[u8]>::to_vec)
+    }
+}
