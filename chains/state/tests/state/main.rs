@@ -1,0 +1,5 @@
+//! Tests of the state over its public interface, in one binary.
+
+mod common;
+mod conformance;
+mod oracle;
