@@ -27,7 +27,7 @@ pub struct Scanner {
 pub struct Scan {
     /// Every record that reads, in the order in which they were appended.
     pub records: Vec<Record>,
-    /// The segments that stay, in order.
+    /// The segments that stay, in order, and those that should exist and do not.
     pub segments: Vec<SegmentSummary>,
     /// Torn tail and damage.
     pub report: Report,
@@ -42,8 +42,11 @@ pub struct Scan {
 pub struct SegmentSummary {
     /// Number of the segment.
     pub number: u64,
-    /// Highest height per chain.
+    /// Highest height per chain, lost records included.
     pub heights: BTreeMap<ChainTag, u64>,
+    /// It lost records of nobody knows which chain. It stays, so that the loss is reported again at every
+    /// start, until the host says that all its chains have moved on. The file itself may be what is missing.
+    pub unresolved: bool,
 }
 
 impl SegmentSummary {
@@ -55,7 +58,8 @@ impl SegmentSummary {
 
     /// Whether every record is at or below the flushed height of its chain, so that nobody needs the segment.
     pub fn is_flushed(&self, flushed: &BTreeMap<ChainTag, u64>) -> bool {
-        self.heights.iter().all(|(chain, height)| flushed.get(chain).is_some_and(|flushed| height <= flushed))
+        let flushed = |(chain, height)| flushed.get(chain).is_some_and(|flushed| height <= flushed);
+        !self.unresolved && self.heights.iter().all(flushed)
     }
 }
 
@@ -153,11 +157,22 @@ impl Scanner {
             repair: self.repair,
             next: Next { journal, number, batch },
         };
-        for segment in self.segments.into_values() {
+        let mut summaries = BTreeMap::new();
+        for (number, segment) in self.segments {
             scan.records.extend(segment.records);
             scan.report.damage.extend(segment.damage);
-            scan.segments.push(segment.summary);
+            summaries.insert(number, segment.summary);
         }
+        for damage in &scan.report.damage {
+            let number = damage.segment;
+            let summary = summaries.entry(number).or_insert(SegmentSummary { number, ..Default::default() });
+            match &damage.lost {
+                Lost::Nothing => {}
+                Lost::Records(records) => records.iter().for_each(|&(chain, height)| summary.add(chain, height)),
+                Lost::Unknown => summary.unresolved = true,
+            }
+        }
+        scan.segments = summaries.into_values().collect();
         scan.report.damage.sort_by_key(|damage| (damage.segment, damage.offset));
         scan
     }

@@ -195,6 +195,23 @@ fn a_missing_segment_makes_every_chain_suspect() {
     assert_eq!(scan.report.damage.len(), 1);
     assert_eq!((scan.report.damage[0].segment, scan.report.damage[0].cause), (1, Cause::MissingSegment));
     assert!(scan.report.is_suspect(chain("never seen"), u64::MAX));
+    // The loss is remembered: the segment stays listed until the host lets go of it.
+    let numbers: Vec<_> = scan.segments.iter().map(|segment| (segment.number, segment.unresolved)).collect();
+    assert_eq!(numbers, [(1, true), (2, false)]);
+    assert!(!scan.segments[0].is_flushed(&BTreeMap::new()));
+}
+
+#[test]
+fn a_lost_record_keeps_its_segment_until_its_height_is_flushed() {
+    let (mut disk, _) = sample();
+    // The only record of chain "three" in the first batch of the second segment.
+    let start = scan(&disk).records.len();
+    assert_eq!(start, 9);
+    let header = segment::FIRST_BATCH_OFFSET + frame::frame_len(8) + frame::frame_len(0);
+    disk.get_mut(&2).unwrap()[header] ^= 1;
+    let scan = scan(&disk);
+    assert_eq!(scan.report.damage[0].lost, Lost::Records(vec![(chain("three"), 2)]));
+    assert_eq!(scan.segments[1].heights[&chain("three")], 3);
 }
 
 #[test]

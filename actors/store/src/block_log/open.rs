@@ -1,0 +1,88 @@
+//! Opens one chain's log: scan, repair, and the file to go on with.
+
+use super::log::{EXTENSION, Found, Log, Output};
+use super::{BlockLog, BlockLogError, BlockLogWriter};
+use crate::FileError;
+use crate::files::{self, Create};
+use catenary_journal::UnsupportedVersion;
+use catenary_journal::block_log::{Identity, Repair, Report, Scan, Scanner, SegmentWriter};
+use std::fs::OpenOptions;
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A block log cannot be opened. Damage is no reason: it is in the report.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It was written by a newer build.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
+}
+
+impl BlockLogWriter {
+    /// Opens the log of the chain with this identity in `dir`, creating it if need be, and verifies all of it: checksums, places
+    /// and hash chain. A torn tail is cut off. What is damaged is in the report and refused by [`BlockLog::read`]. One log
+    /// must be open once only.
+    pub fn open(&self, dir: &Path, identity: Identity) -> Result<(BlockLog, Report), OpenError> {
+        self.open_with(dir, identity, Box::new(files::create_new))
+    }
+
+    pub(super) fn open_with(
+        &self,
+        dir: &Path,
+        identity: Identity,
+        create: Create,
+    ) -> Result<(BlockLog, Report), OpenError> {
+        files::create_dir(dir)?;
+        let scan = scan(dir, &identity)?;
+        repair(dir, &scan.repair)?;
+        let last = scan.blocks.last().map_or(0, |block| block.height);
+        let lost = scan.report.damage.iter().map(|damage| damage.last.unwrap_or(damage.first)).max();
+        let mut found = Found {
+            blocks: scan.blocks,
+            damage: scan.report.damage.clone(),
+            next_height: last.max(lost.unwrap_or(0)) + 1,
+            output: Output { create, open: None, start: identity.first_chain_hash(), buffer: Vec::new() },
+            failure: Some(BlockLogError::EndUnknown),
+        };
+        if let Some(end) = scan.end {
+            found.next_height = end.next_height;
+            found.failure = None;
+            found.output.start = end.chain_hash;
+            if let Some(segment) = SegmentWriter::resume(identity.clone(), &end) {
+                let path = files::numbered(dir, segment.first_height(), EXTENSION);
+                let file = OpenOptions::new().append(true).open(&path);
+                let file = file.map_err(FileError::of("open", &path))?;
+                // What was written before a crash may still be unflushed.
+                file.sync_all().map_err(FileError::of("flush", &path))?;
+                found.output.open = Some((segment, file));
+            }
+        }
+        let log = Arc::new(Log::new(identity, dir, self.config.segment_bytes, found));
+        Ok((BlockLog { log, commands: self.commands.clone() }, scan.report))
+    }
+}
+
+fn scan(dir: &Path, identity: &Identity) -> Result<Scan, OpenError> {
+    let first_heights = files::list_numbered(dir, EXTENSION)?;
+    let mut scanner = Scanner::new(identity.clone(), first_heights.iter().copied());
+    for &first in &first_heights {
+        scanner.segment(first, &files::read(&files::numbered(dir, first, EXTENSION))?)?;
+    }
+    Ok(scanner.finish())
+}
+
+fn repair(dir: &Path, plan: &[Repair]) -> Result<(), FileError> {
+    for step in plan {
+        match *step {
+            Repair::Truncate { segment, length } => {
+                files::truncate(&files::numbered(dir, segment, EXTENSION), length)?;
+            }
+            Repair::Remove { segment } => files::remove(&files::numbered(dir, segment, EXTENSION))?,
+        }
+    }
+    if plan.is_empty() { Ok(()) } else { files::sync_dir(dir) }
+}

@@ -1,0 +1,73 @@
+//! Opens a journal: scan, repair, new segment, writer thread.
+
+use super::writer::{Files, Writer};
+use super::{Config, Journal, JournalWriter, Shared};
+use crate::files::{self, Create};
+use crate::{FileError, threads};
+use catenary_journal::UnsupportedVersion;
+use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A journal cannot be opened. Damage is no reason: it is in the report.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It was written by a newer build.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
+}
+
+impl JournalWriter {
+    /// Opens the journal in `dir`, creating it if need be. Also returns every record that is still there, oldest first, and
+    /// what the scan found. A torn tail is cut off; the report says which chains must not vote.
+    pub fn open(dir: &Path, config: Config) -> Result<(Self, Vec<Record>, Report), OpenError> {
+        Self::open_with(dir, config, Box::new(files::create_new))
+    }
+
+    pub(super) fn open_with(
+        dir: &Path,
+        config: Config,
+        create: Create,
+    ) -> Result<(Self, Vec<Record>, Report), OpenError> {
+        files::create_dir(dir)?;
+        let files = Files::new(dir, create);
+        let numbers = files.list()?;
+        let mut scanner = Scanner::new(numbers.iter().copied());
+        for &number in &numbers {
+            scanner.segment(number, &files::read(&files.path(number))?)?;
+        }
+        let scan = scanner.finish();
+        for step in &scan.repair {
+            match *step {
+                Repair::Truncate { segment, length } => files::truncate(&files.path(segment), length)?,
+                Repair::Remove { segment } => files::remove(&files.path(segment))?,
+            }
+        }
+        if !scan.repair.is_empty() {
+            files::sync_dir(dir)?;
+        }
+
+        let shared = Arc::new(Shared::default());
+        let id = scan.next.journal.unwrap_or_else(draw_id);
+        let writer = Writer::start(shared.clone(), config, files, id, &scan.next, scan.segments)?;
+        let (commands, queue) = crossbeam_channel::bounded(config.queue_appends.max(1));
+        let thread = threads::spawn("journal", move || writer.run(&queue))?;
+        let journal = Journal { shared, commands };
+        Ok((Self { journal, thread: Some(thread) }, scan.records, scan.report))
+    }
+}
+
+/// Sixteen bytes that no peer can guess and no other journal has: the standard library seeds its hashers from
+/// the system's randomness.
+fn draw_id() -> JournalId {
+    let mut id = [0; 16];
+    for half in id.chunks_exact_mut(8) {
+        half.copy_from_slice(&RandomState::new().build_hasher().finish().to_be_bytes());
+    }
+    JournalId(id)
+}

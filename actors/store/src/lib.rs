@@ -1,0 +1,33 @@
+//! The disk: data folder, journal writer, block logs and index. The only home of files and sled.
+//!
+//! ```text
+//! <dir>/LOCK                        held while a node runs
+//! <dir>/FORMAT                      layout version
+//! <dir>/journal/<number>.journal    one journal per node, group commit   (docs/formats/journal.md)
+//! <dir>/chains/<chain id>/genesis   the genesis document
+//! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
+//! <dir>/index/                      sled, rebuildable, every value sealed
+//! ```
+//!
+//! Formats, scans and repair plans come from `catenary-journal`; this crate reads, writes and flushes. Two
+//! threads serve all chains of a node: the journal writer and the block log writer.
+//!
+//! # Invariants
+//!
+//! - A write or flush error is final: nothing is retried, and everything after it fails with the same error.
+//!   One of the journal concerns the node, one of a block log or of the index one chain.
+//! - A completion runs only after the records it belongs to are flushed, in the order of the appends.
+//! - No byte is served that was not verified against its checksum when it was read.
+//! - Only what was never acknowledged is cut off; damaged files stay as they are and are named.
+//! - What a record, block or value means is unknown here; no consensus, no state, no actor.
+
+pub mod block_log;
+mod data_dir;
+mod error;
+mod files;
+pub mod index;
+pub mod journal;
+mod threads;
+
+pub use data_dir::{ChainDir, DataDir, OpenDirError};
+pub use error::FileError;
