@@ -1,0 +1,408 @@
+//! Answers the engine's effects: signs, verifies, records, keeps timers, and collects what the shell is to do.
+
+use crate::engine::{
+    self, ConsensusMsg, Group, Resumable as _, Resume,
+    context::{EngineProposal, EngineVote, Set},
+    convert,
+    types::{self, CommitCertificate, SignedMessage, Timeout, TimeoutKind, Validator as _, ValueOrigin},
+};
+use crate::interface::{AbstainReason, Decision, Effect, Start, StartHeight, Step};
+use crate::journal::{Entry, Origin, Record, TimeoutStep};
+use crate::message::{Evidence, Message, SignedProposal, SignedVote, ValueId};
+use crate::pending::Peer;
+use crate::signer::{Mark, Refusal, SignedStep, Signer};
+use crate::timeliness::{Judgement, Values};
+use crate::timers::Timers;
+use crate::verify::{Verifier, round_threshold};
+use catenary_crypto::Signature;
+use catenary_types::{Address, Height, Timestamp};
+use std::collections::BTreeSet;
+
+/// What one height needs besides the engine's state.
+pub(crate) struct Running {
+    pub(crate) start: StartHeight,
+    pub(crate) set: Set,
+    pub(crate) timers: Timers,
+    pub(crate) values: Values,
+    /// Records of this height, in order; the height can be begun anew from them.
+    pub(crate) journal: Vec<Record>,
+    /// While the journal is replayed: what need not be recorded again.
+    pub(crate) replayed: Option<BTreeSet<Record>>,
+    /// A block that the engine asked for during replay.
+    pub(crate) held_build: Option<u32>,
+    /// Members heard at this height, this node not counted.
+    pub(crate) heard: BTreeSet<Address>,
+    /// Whether this node holds work.
+    pub(crate) work: bool,
+    pub(crate) decided: bool,
+}
+
+impl Running {
+    pub(crate) fn new(start: StartHeight) -> Self {
+        Self {
+            set: Set::new(&start.validators, start.first_leader),
+            timers: Timers::default(),
+            values: Values::new(start.timeliness),
+            journal: Vec::new(),
+            replayed: None,
+            held_build: None,
+            heard: BTreeSet::new(),
+            work: start.start == Start::Now,
+            decided: false,
+            start,
+        }
+    }
+
+    /// Whether more than a third of the power was heard.
+    pub(crate) fn is_heard(&self) -> bool {
+        let members = self.heard.iter().filter_map(|address| self.start.validators.by_address(address));
+        let power: u64 = members.map(|member| member.power).sum();
+        types::ThresholdParam::F_PLUS_ONE.is_met(power, self.start.validators.total_power())
+    }
+
+    /// Whether timers run: there is work, or others are at it.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.work || self.is_heard()
+    }
+}
+
+/// The engine's surroundings.
+pub(crate) struct Host {
+    pub(crate) verifier: Verifier,
+    pub(crate) signer: Option<Signer>,
+    pub(crate) now: Timestamp,
+    pub(crate) running: Running,
+    pub(crate) step: Step,
+    /// When the message at hand came in.
+    pub(crate) arrival: Timestamp,
+    /// Who sent the certificate at hand.
+    pub(crate) sync_peer: Option<Peer>,
+    /// Set when the guard refused: the run is given up and the state thrown away.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Host {
+    pub(crate) fn new(verifier: Verifier, signer: Option<Signer>, now: Timestamp, running: Running) -> Self {
+        Self {
+            verifier,
+            signer,
+            now,
+            running,
+            step: Step::default(),
+            arrival: now,
+            sync_peer: None,
+            refusal: None,
+        }
+    }
+
+    pub(crate) fn height(&self) -> Height {
+        self.running.start.height
+    }
+
+    pub(crate) fn is_own(&self, address: Address) -> bool {
+        self.signer.as_ref().is_some_and(|signer| signer.address() == address)
+    }
+
+    /// Answers one effect. Every answer is at hand, so the engine runs from input to end without a pause.
+    pub(crate) fn answer(&mut self, effect: engine::Effect) -> Resume {
+        match effect {
+            engine::Effect::CancelAllTimeouts(resume) => resume.resume_with(self.running.timers.clear()),
+            engine::Effect::CancelTimeout(timeout, resume) => {
+                resume.resume_with(self.running.timers.cancel(timeout))
+            }
+            engine::Effect::ScheduleTimeout(timeout, resume) => resume.resume_with(self.start_timer(timeout)),
+            engine::Effect::StartRound(height, round, leader, _, resume) => {
+                let round = convert::round_number(round);
+                resume.resume_with(self.at_once(Effect::RoundStarted {
+                    height: height.0,
+                    round,
+                    leader: leader.0,
+                }))
+            }
+            engine::Effect::PublishConsensusMsg(message, resume) => {
+                resume.resume_with(self.publish(convert::consensus_message_back(&message)))
+            }
+            engine::Effect::PublishLivenessMsg(message, resume) => {
+                resume.resume_with(self.publish(convert::liveness_message_back(&message)))
+            }
+            engine::Effect::RepublishVote(vote, resume) => {
+                resume.resume_with(self.publish(Message::Vote(convert::vote_back(&vote))))
+            }
+            engine::Effect::RepublishRoundCertificate(certificate, resume) => {
+                let certificate = convert::round_certificate_back(&certificate);
+                resume.resume_with(self.publish(Message::Round(certificate)))
+            }
+            engine::Effect::GetValue(_, round, _, resume) => {
+                resume.resume_with(self.build(convert::round_number(round)))
+            }
+            engine::Effect::RestreamProposal(height, round, _, _, value, resume) => {
+                let round = convert::round_number(round);
+                let effect = Effect::Restream { height: height.0, round, value };
+                resume.resume_with(self.step.durable.push(effect))
+            }
+            engine::Effect::CertVerifiedSyncValue(response, _, resume) => {
+                let value = response.certificate.value_id;
+                resume.resume_with(self.at_once(Effect::JudgeSynced { height: self.height(), value }))
+            }
+            engine::Effect::CertRejectedSyncValue(_, height, error, resume) => {
+                resume.resume_with(self.refuse_sync(height.0, error.to_string()))
+            }
+            // The whole story follows with `Finalize`, in the same run: no target time is ever given.
+            engine::Effect::Decide(_, _, resume) => resume.resume_with(()),
+            engine::Effect::Finalize(certificate, _, evidence, resume) => {
+                let evidence = convert::evidence_back(&evidence, self.running.start.last_time);
+                resume.resume_with(self.decide(&certificate, evidence))
+            }
+            engine::Effect::SignVote(vote, resume) => match self.sign_vote(&vote) {
+                Some(signature) => resume.resume_with(SignedMessage::new(vote, signature)),
+                // Not the answer that the engine waits for: it gives up the run.
+                None => Resume::Continue,
+            },
+            engine::Effect::SignProposal(proposal, resume) => match self.sign_proposal(&proposal) {
+                Some(signature) => resume.resume_with(SignedMessage::new(proposal, signature)),
+                None => Resume::Continue,
+            },
+            engine::Effect::WalAppend(_, input, resume) => resume.resume_with(self.record(&input)),
+            verification => self.verify(verification),
+        }
+    }
+
+    /// Answers the effects that ask whether signatures verify.
+    ///
+    /// The engine panics when its own certificate is refused. That cannot happen: it is made of votes that it had verified
+    /// here one by one, over the same set, and the same check gives the same answer.
+    fn verify(&mut self, effect: engine::Effect) -> Resume {
+        let (verifier, last_time) = (&mut self.verifier, self.running.start.last_time);
+        match effect {
+            engine::Effect::VerifySignature(signed, key, resume) => {
+                resume.resume_with(match &signed.message {
+                    ConsensusMsg::Vote(vote) => {
+                        verifier.vote(&key, &convert::unsigned_vote_back(vote), last_time, &signed.signature)
+                    }
+                    ConsensusMsg::Proposal(proposal) => {
+                        verifier.proposal(&key, &convert::unsigned_proposal_back(proposal), &signed.signature)
+                    }
+                })
+            }
+            engine::Effect::VerifyCommitCertificate(certificate, set, thresholds, resume) => {
+                let votes = convert::commit_votes(&certificate);
+                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
+            }
+            engine::Effect::VerifyExtendedCommitCertificate(certificate, set, thresholds, _, resume) => {
+                let certificate = certificate.trim_vote_extensions();
+                let votes = convert::commit_votes(&certificate);
+                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
+            }
+            engine::Effect::VerifyPolkaCertificate(certificate, set, thresholds, resume) => {
+                let certificate = convert::polka_back(&certificate);
+                resume.resume_with(verifier.polka(&set, &certificate, last_time, thresholds.quorum))
+            }
+            engine::Effect::VerifyRoundCertificate(certificate, set, thresholds, resume) => {
+                let threshold = round_threshold(&certificate.cert_type, &thresholds);
+                let certificate = convert::round_certificate_back(&certificate);
+                resume.resume_with(verifier.round(&set, &certificate, last_time, threshold))
+            }
+            // Vote extensions are off, and everything else is answered before: the engine would give up the run.
+            _ => Resume::Continue,
+        }
+    }
+
+    pub(crate) fn at_once(&mut self, effect: Effect) {
+        self.step.now.push(effect);
+    }
+
+    pub(crate) fn abstain(&mut self, reason: AbstainReason) {
+        let height = self.height();
+        self.at_once(Effect::Abstain { height, reason });
+    }
+
+    pub(crate) fn refuse_sync(&mut self, height: Height, reason: String) {
+        if let Some(peer) = self.sync_peer {
+            self.at_once(Effect::SyncRefused { peer, height, reason });
+        }
+    }
+
+    fn publish(&mut self, message: Message) {
+        self.step.durable.push(Effect::Publish(message));
+    }
+
+    /// The engine decides in the middle of a run and goes on scheduling; a decided height waits for nothing.
+    fn start_timer(&mut self, timeout: Timeout) {
+        if !self.running.decided {
+            let deadline = self.deadline_of(timeout);
+            self.running.timers.start(timeout, deadline);
+        }
+    }
+
+    fn deadline_of(&self, timeout: Timeout) -> Timestamp {
+        self.now.plus_ms(self.running.start.timeouts.duration_ms(timeout))
+    }
+
+    /// Asks the shell for a block; while the journal is replayed the answer may still be in it.
+    pub(crate) fn build(&mut self, round: u32) {
+        if self.running.replayed.is_some() {
+            self.running.held_build = Some(round);
+            return;
+        }
+        let deadline = self.deadline_of(Timeout::propose(convert::round(round)));
+        self.at_once(Effect::Build { height: self.height(), round, deadline });
+    }
+
+    fn decide(&mut self, certificate: &CommitCertificate<Group>, evidence: Vec<Evidence>) {
+        let value = certificate.value_id;
+        let certificate = convert::commit_back(certificate, self.running.start.validators.addresses());
+        self.running.decided = true;
+        self.running.timers.clear();
+        self.step.durable.push(Effect::Decide(Decision { certificate, value, evidence }));
+    }
+
+    fn sign_vote(&mut self, vote: &EngineVote) -> Option<Signature> {
+        let vote = convert::unsigned_vote_back(vote);
+        let message = vote.sign_bytes(self.verifier.chain_id(), self.running.start.last_time);
+        self.sign(vote.round, vote.kind.into(), &message)
+    }
+
+    fn sign_proposal(&mut self, proposal: &EngineProposal) -> Option<Signature> {
+        let proposal = convert::unsigned_proposal_back(proposal);
+        let message = proposal.sign_bytes(self.verifier.chain_id());
+        self.sign(proposal.round, SignedStep::Proposal, &message)
+    }
+
+    fn sign(&mut self, round: u32, step: SignedStep, message: &[u8]) -> Option<Signature> {
+        let height = self.height();
+        let signer = self.signer.as_mut().expect("the engine asks only members for signatures");
+        match signer.sign(height, round, step, message) {
+            Ok(signature) => {
+                self.step.mark = signer.mark();
+                self.verifier.trust(&signer.public_key(), message, &signature);
+                Some(signature)
+            }
+            Err(refusal) => {
+                self.refusal = Some(refusal);
+                None
+            }
+        }
+    }
+
+    /// Records what the engine has just consumed, and learns from it: only what passed the engine's own checks gets here.
+    fn record(&mut self, input: &engine::Input) {
+        let entry = match input {
+            engine::Input::Vote(signed) => {
+                self.hear(signed.message.validator.0);
+                Entry::Vote(convert::vote_back(signed))
+            }
+            engine::Input::Proposal(signed) => {
+                let signed = convert::proposal_back(signed);
+                let proposal = &signed.proposal;
+                // An own proposal is derived again in replay, by another clock: its record must be the same.
+                let own = self.is_own(proposal.proposer);
+                let arrival = if own { proposal.value.time } else { self.arrival };
+                self.running.values.observe(proposal, arrival);
+                self.hear(proposal.proposer);
+                Entry::Proposal { signed, arrival }
+            }
+            engine::Input::PolkaCertificate(certificate) => {
+                certificate.polka_signatures.iter().for_each(|entry| self.hear(entry.address.0));
+                Entry::Polka(convert::polka_back(certificate))
+            }
+            engine::Input::TimeoutElapsed(timeout) => {
+                let step = match timeout.kind {
+                    TimeoutKind::Propose => TimeoutStep::Propose,
+                    TimeoutKind::Prevote => TimeoutStep::Prevote,
+                    TimeoutKind::Precommit => TimeoutStep::Precommit,
+                    // The engine records only the three above.
+                    TimeoutKind::Rebroadcast | TimeoutKind::FinalizeHeight(_) => return,
+                };
+                Entry::Timeout { step, round: convert::round_number(timeout.round) }
+            }
+            engine::Input::ProposedValue(value, origin) => self.judged(value, *origin),
+            // The engine records none of these.
+            engine::Input::StartHeight(..)
+            | engine::Input::RoundCertificate(_)
+            | engine::Input::Propose(_)
+            | engine::Input::SyncValueResponse(_) => return,
+        };
+        let record = entry.record(self.height());
+        self.running.journal.push(record.clone());
+        if !self.running.replayed.as_ref().is_some_and(|replayed| replayed.contains(&record)) {
+            self.step.journal.push(record);
+        }
+    }
+
+    fn judged(&mut self, proposed: &engine::ProposedValue, origin: ValueOrigin) -> Entry {
+        let (value, builder): (ValueId, _) = (proposed.value, proposed.proposer.0);
+        let judgement = match proposed.validity.is_valid() {
+            true => Judgement::Valid,
+            false => self.running.values.judgement(&value).unwrap_or(Judgement::Invalid),
+        };
+        self.running.values.record(value, builder, judgement);
+        let origin = if origin.is_sync() { Origin::Sync } else { Origin::Consensus };
+        Entry::Judged { round: convert::round_number(proposed.round), value, builder, judgement, origin }
+    }
+
+    fn hear(&mut self, address: Address) {
+        if !self.is_own(address) {
+            self.running.heard.insert(address);
+        }
+    }
+
+    /// Counts who signed a message that waits for the height to begin.
+    pub(crate) fn hear_verified(&mut self, message: &Message) {
+        for signed in message.votes() {
+            if self.verifier.member_vote(&self.running.set, &signed, self.running.start.last_time) {
+                self.hear(signed.vote.validator);
+            }
+        }
+        if let Message::Proposal(SignedProposal { proposal, signature }) = message {
+            let leader = self.running.set.leader(proposal.round);
+            let signed = leader.address() == proposal.proposer
+                && self.verifier.proposal(leader.public_key(), proposal, signature);
+            if signed {
+                self.hear(proposal.proposer);
+            }
+        }
+    }
+
+    /// What this node is said to have signed, by a message of this height: the mark, the bytes and the signature.
+    fn own_signatures(&self, message: &Message) -> Vec<(Mark, Vec<u8>, Signature)> {
+        let (chain_id, last_time) = (self.verifier.chain_id(), self.running.start.last_time);
+        let mut own = Vec::new();
+        for SignedVote { vote, signature } in message.votes() {
+            if self.is_own(vote.validator) {
+                let bytes = vote.sign_bytes(chain_id, last_time);
+                own.push((Mark::new(vote.height, vote.round, vote.kind.into(), &bytes), bytes, signature));
+            }
+        }
+        if let Message::Proposal(SignedProposal { proposal, signature }) = message {
+            if self.is_own(proposal.proposer) {
+                let bytes = proposal.sign_bytes(chain_id);
+                let mark = Mark::new(proposal.height, proposal.round, SignedStep::Proposal, &bytes);
+                own.push((mark, bytes, *signature));
+            }
+        }
+        own
+    }
+
+    /// The marks of what this node signed in a message.
+    pub(crate) fn own_marks(&self, message: &Message) -> Vec<Mark> {
+        self.own_signatures(message).into_iter().map(|(mark, ..)| mark).collect()
+    }
+
+    /// An own signature above the guard: made by this key, and not remembered here.
+    pub(crate) fn forgotten(&mut self, message: &Message) -> Option<Mark> {
+        let signer = self.signer.as_ref()?;
+        let (known, key) = (signer.mark(), signer.public_key());
+        let mut above = self.own_signatures(message).into_iter();
+        let found = above.find(|(mark, bytes, signature)| {
+            mark.is_above(known.as_ref()) && self.verifier.check(&key, bytes, signature)
+        });
+        found.map(|(mark, ..)| mark)
+    }
+
+    /// Raises the guard.
+    pub(crate) fn adopt(&mut self, mark: Mark) {
+        if let Some(signer) = &mut self.signer {
+            signer.adopt(mark);
+        }
+    }
+}

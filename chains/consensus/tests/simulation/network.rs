@@ -1,0 +1,296 @@
+//! The world: time, links, faults, and the checks that hold over every schedule.
+
+use crate::node::{Disk, GENESIS_TIME, Group, Node, Output, Packet};
+use catenary_consensus::{Decision, Message, Peer, SignedStep, ValueId, Voting};
+use catenary_crypto::{Hash, sha256, verify};
+use catenary_types::{Address, CommitSignature, Height, Timestamp, VoteKind, sign_bytes};
+use std::collections::BTreeMap;
+
+/// Steele and Vigna's SplitMix64: small, seedable, good enough to shuffle a schedule.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    pub(crate) fn percent(&mut self, chance: u64) -> bool {
+        self.below(100) < chance
+    }
+}
+
+/// How rough the world is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults {
+    pub(crate) delay_ms_max: u64,
+    pub(crate) loss_percent: u64,
+    /// Chance in 10,000 that a node crashes after one of its events.
+    pub(crate) crash_per_10_000: u64,
+    pub(crate) flush_ms_max: u64,
+}
+
+impl Faults {
+    pub(crate) const NONE: Self =
+        Self { delay_ms_max: 5, loss_percent: 0, crash_per_10_000: 0, flush_ms_max: 1 };
+}
+
+enum Event {
+    Deliver { from: usize, to: usize, packet: Packet },
+    Flushed { node: usize, boot: u32 },
+    Restart { node: usize },
+    Gossip,
+}
+
+/// Rewrites what a lying node sends, per receiver.
+pub(crate) type Lie = Box<dyn Fn(usize, &Packet, &Group) -> Vec<Packet>>;
+
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
+    pub(crate) group: Group,
+    pub(crate) nodes: Vec<Option<Node>>,
+    disks: Vec<Disk>,
+    boots: Vec<u32>,
+    pub(crate) silent: Vec<usize>,
+    pub(crate) lies: BTreeMap<usize, Lie>,
+    pub(crate) faults: Faults,
+    pub(crate) rng: Rng,
+    events: BTreeMap<(Timestamp, u64), Event>,
+    number: u64,
+    decided: BTreeMap<Height, ValueId>,
+    signed: BTreeMap<(Address, Height, u32, SignedStep), Hash>,
+    pub(crate) evidence: Vec<catenary_consensus::Evidence>,
+    pub(crate) crashes: u32,
+    pub(crate) trace: Hash,
+    pub(crate) rounds: BTreeMap<Height, u32>,
+}
+
+impl World {
+    pub(crate) fn new(members: usize, seed: u64, faults: Faults) -> Self {
+        let mut world = Self {
+            now: GENESIS_TIME.plus_ms(1),
+            group: Group::new(members),
+            nodes: Vec::new(),
+            disks: vec![Disk::default(); members],
+            boots: vec![0; members],
+            silent: Vec::new(),
+            lies: BTreeMap::new(),
+            faults,
+            rng: Rng(seed),
+            events: BTreeMap::new(),
+            number: 0,
+            decided: BTreeMap::new(),
+            signed: BTreeMap::new(),
+            evidence: Vec::new(),
+            crashes: 0,
+            trace: Hash::default(),
+            rounds: BTreeMap::new(),
+        };
+        world.nodes.resize_with(members, || None);
+        world.schedule(100, Event::Gossip);
+        world
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.start(node));
+    }
+
+    pub(crate) fn start(&mut self, node: usize) {
+        let disk = std::mem::take(&mut self.disks[node]);
+        let (started, outputs) = Node::start(self.now, &self.group, node, disk, 0, Voting::Vote);
+        self.nodes[node] = Some(started);
+        self.run_outputs(node, outputs);
+    }
+
+    fn schedule(&mut self, delay_ms: u64, event: Event) {
+        self.number += 1;
+        self.events.insert((self.now.plus_ms(delay_ms), self.number), event);
+    }
+
+    /// Lets time pass until all live nodes have reached a height, or panics when it takes too long.
+    pub(crate) fn run_to(&mut self, height: Height, limit_s: u64) {
+        let end = self.now.plus_ms(limit_s * 1_000);
+        while !self.all_at(height) {
+            assert!(self.now < end, "no progress: {:?} at {:?}", self.tips(), self.now);
+            self.step();
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run_for(&mut self, seconds: u64) {
+        let end = self.now.plus_ms(seconds * 1_000);
+        while self.now < end {
+            self.step();
+        }
+    }
+
+    fn all_at(&self, height: Height) -> bool {
+        let voting = self.nodes.iter().enumerate().filter(|(index, _)| !self.silent.contains(index));
+        let mut tips = voting.map(|(_, node)| node.as_ref().map_or(Height::default(), Node::tip));
+        tips.all(|tip| tip >= height)
+    }
+
+    pub(crate) fn tips(&self) -> Vec<Option<Height>> {
+        self.nodes.iter().map(|node| node.as_ref().map(Node::tip)).collect()
+    }
+
+    fn step(&mut self) {
+        let timers = self.nodes.iter().enumerate().filter_map(|(index, node)| {
+            let deadline = node.as_ref().and_then(Node::deadline)?;
+            (!self.silent.contains(&index)).then_some((deadline.max(self.now), index))
+        });
+        let timer = timers.min();
+        let event = self.events.keys().next().copied().expect("gossip never ends");
+        match timer {
+            Some((deadline, index)) if deadline <= event.0 => {
+                self.now = deadline;
+                let node = self.nodes[index].as_mut().expect("it has a deadline");
+                let outputs = node.fire(self.now);
+                self.run_outputs(index, outputs);
+            }
+            _ => {
+                self.now = event.0;
+                let event = self.events.remove(&event).expect("it was found");
+                self.handle(event);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Deliver { from, to, packet } => {
+                self.trace = sha256(format!("{}{:?}{from}{to}{packet:?}", self.trace, self.now).as_bytes());
+                let Some(node) = self.nodes[to].as_mut() else { return };
+                let outputs = node.receive(self.now, Peer(from as u64), packet);
+                self.run_outputs(to, outputs);
+            }
+            Event::Flushed { node, boot } => {
+                if self.boots[node] == boot {
+                    let Some(live) = self.nodes[node].as_mut() else { return };
+                    let outputs = live.flushed(self.now);
+                    self.run_outputs(node, outputs);
+                }
+            }
+            Event::Restart { node } => self.start(node),
+            Event::Gossip => {
+                for node in 0..self.nodes.len() {
+                    if let Some(live) = &self.nodes[node] {
+                        let packet = Packet::Tip(live.tip());
+                        self.broadcast(node, packet);
+                    }
+                }
+                self.schedule(100, Event::Gossip);
+            }
+        }
+    }
+
+    fn run_outputs(&mut self, from: usize, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Broadcast(packet) => {
+                    self.check_signed(from, &packet);
+                    self.broadcast(from, packet);
+                }
+                Output::Reply(to, packet) => self.send(from, to.0 as usize, packet),
+                Output::Flush => {
+                    let delay = self.rng.below(self.faults.flush_ms_max + 1);
+                    let boot = self.boots[from];
+                    self.schedule(delay, Event::Flushed { node: from, boot });
+                }
+                Output::Decided(decision) => self.check_decision(decision),
+            }
+        }
+        if self.rng.below(10_000) < self.faults.crash_per_10_000 {
+            self.crash(from);
+        }
+    }
+
+    pub(crate) fn crash(&mut self, index: usize) {
+        let Some(node) = self.nodes[index].take() else { return };
+        let tail = self.rng.below(node.unflushed() as u64 + 1) as usize;
+        // The journal alone must be enough, so half of the crashes lose the guard's file.
+        let guard_survives = self.rng.percent(50);
+        self.disks[index] = node.crash(tail, guard_survives);
+        self.boots[index] += 1;
+        self.crashes += 1;
+        let delay = 1 + self.rng.below(800);
+        self.schedule(delay, Event::Restart { node: index });
+    }
+
+    fn broadcast(&mut self, from: usize, packet: Packet) {
+        for to in 0..self.nodes.len() {
+            if to == from {
+                continue;
+            }
+            let packets = match self.lies.get(&from) {
+                Some(lie) => lie(to, &packet, &self.group),
+                None => vec![packet.clone()],
+            };
+            packets.into_iter().for_each(|packet| self.send(from, to, packet));
+        }
+    }
+
+    pub(crate) fn send(&mut self, from: usize, to: usize, packet: Packet) {
+        if self.silent.contains(&from) || self.rng.percent(self.faults.loss_percent) {
+            return;
+        }
+        let delay = self.rng.below(self.faults.delay_ms_max + 1);
+        self.schedule(delay, Event::Deliver { from, to, packet });
+    }
+
+    // What must hold over every schedule.
+
+    /// One signed content per validator, height, round and step, over all of its lives.
+    fn check_signed(&mut self, from: usize, packet: &Packet) {
+        let Packet::Consensus(message) = packet else { return };
+        let (key, content) = match message {
+            Message::Vote(signed) => {
+                let vote = signed.vote;
+                self.rounds
+                    .entry(vote.height)
+                    .and_modify(|round| *round = vote.round.max(*round))
+                    .or_insert(vote.round);
+                let key = (vote.validator, vote.height, vote.round, vote.kind.into());
+                (key, sha256(format!("{signed:?}").as_bytes()))
+            }
+            Message::Proposal(signed) => {
+                let proposal = signed.proposal;
+                let key = (proposal.proposer, proposal.height, proposal.round, SignedStep::Proposal);
+                (key, sha256(format!("{signed:?}").as_bytes()))
+            }
+            Message::Polka(_) | Message::Round(_) => return,
+        };
+        let before = *self.signed.entry(key).or_insert(content);
+        assert_eq!(before, content, "node {from} contradicted itself: {message:?}");
+    }
+
+    fn check_decision(&mut self, decision: Decision) {
+        let Decision { certificate, value, evidence } = decision;
+        let before = *self.decided.entry(certificate.height).or_insert(value);
+        assert_eq!(before, value, "two decisions at height {}", certificate.height);
+        assert_eq!(certificate.block, value.block);
+        let set = &self.group.set;
+        assert_eq!(certificate.signatures.len(), set.validators().len());
+        let mut power = 0;
+        for (entry, (address, member)) in
+            certificate.signatures.iter().zip(set.addresses().iter().zip(set.validators()))
+        {
+            let CommitSignature::Commit { address: signer, time, signature } = entry else { continue };
+            assert_eq!((signer, *time), (address, value.time));
+            let (height, round) = (certificate.height, certificate.round);
+            let (chain_id, block) = (&self.group.chain_id, Some(value.block));
+            let message = sign_bytes::vote(chain_id, VoteKind::Precommit, height, round, block, *time);
+            assert!(verify(&member.public_key, &message, signature).is_ok(), "a signature does not verify");
+            power += member.power;
+        }
+        assert!(power * 3 > set.total_power() * 2, "too little power signed");
+        self.evidence.extend(evidence);
+    }
+}
