@@ -41,7 +41,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { segment_bytes: 256 << 20, flush_interval: Duration::from_millis(500), queue_blocks: 256 }
+        Self { segment_bytes: 64 << 20, flush_interval: Duration::from_millis(500), queue_blocks: 256 }
     }
 }
 

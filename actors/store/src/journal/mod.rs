@@ -29,7 +29,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use thiserror::Error;
 
-/// Runs on the writer thread once the records are flushed, or once it is certain that they will not be. Must not block.
+/// Runs on the writer thread once the records are flushed, or with the error once the journal has failed; then nobody
+/// knows whether they are on the disk. Must not block.
 pub type Completion = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 
 /// Sizes of a journal.
