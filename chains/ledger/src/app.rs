@@ -3,6 +3,7 @@
 use crate::{
     ctx::{Caller, Ctx},
     failure::Failure,
+    overlay::View,
 };
 use catenary_state::StoreName;
 use catenary_types::WireError;
@@ -55,6 +56,12 @@ pub trait App: Send + Sync + 'static {
     /// What the call may touch.
     fn access(&self, caller: &Caller, message: &Self::Message) -> Access;
 
+    /// A cheap look at the committed state before a call is let into the pool, so that what could change nothing never
+    /// costs a place in a block. Policy of a node, never validity.
+    fn admit(&self, _message: &Self::Message, _state: &dyn View) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Does it, or fails and leaves no trace.
     fn execute(&self, call: Checked<Self::Message>, ctx: &mut Ctx<'_, '_>) -> Result<(), Failure>;
 }
@@ -63,6 +70,7 @@ pub trait App: Send + Sync + 'static {
 pub(crate) trait AnyApp: Send + Sync {
     fn weight_of(&self, message: &[u8]) -> Result<u64, WireError>;
     fn access_of(&self, caller: &Caller, message: &[u8]) -> Result<Access, WireError>;
+    fn admit(&self, message: &[u8], state: &dyn View) -> Result<(), Failure>;
     fn call(&self, message: &[u8], ctx: &mut Ctx<'_, '_>) -> Result<(), Failure>;
 }
 
@@ -73,6 +81,10 @@ impl<A: App> AnyApp for A {
 
     fn access_of(&self, caller: &Caller, message: &[u8]) -> Result<Access, WireError> {
         Ok(self.access(caller, &self.decode(message)?))
+    }
+
+    fn admit(&self, message: &[u8], state: &dyn View) -> Result<(), Failure> {
+        App::admit(self, &self.decode(message)?, state)
     }
 
     fn call(&self, message: &[u8], ctx: &mut Ctx<'_, '_>) -> Result<(), Failure> {

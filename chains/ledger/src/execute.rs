@@ -86,6 +86,15 @@ impl Ledger {
         calls.fold(envelope_weight(transaction), u64::saturating_add)
     }
 
+    /// Asks the apps whether the calls are worth a place in a block; unknown and malformed ones fail there.
+    pub fn admit(&self, view: &dyn View, transaction: &Transaction) -> Result<(), Failure> {
+        let records = Overlay::new(view);
+        transaction.body.calls.iter().try_for_each(|call| {
+            let app = records.instance(&call.instance).and_then(|record| self.apps.get(record.kind.as_str()));
+            app.map_or(Ok(()), |app| app.admit(&call.message, view))
+        })
+    }
+
     /// Executes the envelopes of a valid block on the state before it.
     pub fn execute(&self, state: &State, block: &BlockContext, transactions: &[Transaction]) -> Executed {
         let mut overlay = Overlay::new(state);

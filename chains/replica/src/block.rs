@@ -1,0 +1,191 @@
+//! Whether a block may follow the tip: facts about the block alone, never about the clock.
+
+use crate::{
+    certificate::{CertificateError, verify_certificate},
+    tip::Tip,
+};
+use catenary_crypto::{VerificationItem, sha256, verify_batch};
+use catenary_ledger::{Inadmissible, Ledger, State, check_state};
+use catenary_types::{
+    Block, Height, Timestamp, TxId,
+    envelope::{EnvelopeError, Transaction},
+    limits::BLOCK_ENVELOPES_MAX,
+};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// Why a block is invalid. Whoever proposed it is at fault.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// The header is not the one that follows from tip, time, builder and envelopes.
+    #[error("the header does not follow from the block before")]
+    Header,
+    /// The header's time is not later than the last.
+    #[error("time {actual:?} is not after {last:?}")]
+    Time {
+        /// Of the last header.
+        last: Timestamp,
+        /// Of this one.
+        actual: Timestamp,
+    },
+    /// An empty block that is neither seal nor heartbeat.
+    #[error("an empty block is neither seal nor heartbeat")]
+    Empty,
+    /// Too many envelopes, too many bytes or too much weight.
+    #[error("the block has {actual} {what}, at most {limit} fit")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much fits.
+        limit: u64,
+        /// How much there is.
+        actual: u64,
+    },
+    /// The certificate of the block before does not verify.
+    #[error("certificate of the block before: {0}")]
+    Certificate(#[from] CertificateError),
+    /// An envelope is malformed.
+    #[error("envelope {index}: {error}")]
+    Envelope {
+        /// Its position.
+        index: usize,
+        /// What is wrong.
+        error: EnvelopeError,
+    },
+    /// An envelope may not stand in this block.
+    #[error("envelope {index}: {error}")]
+    Inadmissible {
+        /// Its position.
+        index: usize,
+        /// What is wrong.
+        error: Inadmissible,
+    },
+    /// A signature of an envelope does not verify.
+    #[error("envelope {index}: a signature does not verify")]
+    Signature {
+        /// Its position.
+        index: usize,
+    },
+}
+
+/// Judges a block and returns its transactions. Envelopes in `verified` are known to carry good signatures.
+pub fn check_block(
+    ledger: &Ledger,
+    state: &State,
+    tip: &Tip,
+    block: &Block,
+    verified: &dyn Fn(&TxId) -> bool,
+) -> Result<Vec<Arc<Transaction>>, BlockError> {
+    let header = &block.header;
+    let last_certificate = block.last_certificate.as_ref();
+    if header.time <= tip.time {
+        return Err(BlockError::Time { last: tip.time, actual: header.time });
+    }
+    if *header != tip.next_header_on(last_certificate, header.time, header.proposer, &block.envelopes) {
+        return Err(BlockError::Header);
+    }
+    check_last_certificate(tip, block)?;
+    if block.envelopes.is_empty() {
+        return if tip.allows_empty(header.time) { Ok(Vec::new()) } else { Err(BlockError::Empty) };
+    }
+    let bytes = block.envelopes.iter().map(|envelope| envelope.len() as u64).sum();
+    within("envelopes", BLOCK_ENVELOPES_MAX as u64, block.envelopes.len() as u64)?;
+    within("bytes", tip.parameters.block_bytes_max, bytes)?;
+    let transactions = decode(block)?;
+    let weight = transactions
+        .iter()
+        .map(|transaction| ledger.static_weight(state, transaction))
+        .fold(0, u64::saturating_add);
+    within("weight", tip.parameters.block_weight_max, weight)?;
+    check_transactions(state, tip, (header.height, header.time), &transactions)?;
+    check_signatures(&transactions, verified)?;
+    Ok(transactions)
+}
+
+/// Decodes the envelopes of a block.
+pub(crate) fn decode(block: &Block) -> Result<Vec<Arc<Transaction>>, BlockError> {
+    let decode = |(index, bytes): (usize, &Vec<u8>)| {
+        let transaction = Transaction::decode(bytes);
+        transaction.map(Arc::new).map_err(|error| BlockError::Envelope { index, error })
+    };
+    block.envelopes.iter().enumerate().map(decode).collect()
+}
+
+fn within(what: &'static str, limit: u64, actual: u64) -> Result<(), BlockError> {
+    if actual <= limit { Ok(()) } else { Err(BlockError::TooLarge { what, limit, actual }) }
+}
+
+fn check_last_certificate(tip: &Tip, block: &Block) -> Result<(), BlockError> {
+    match (&tip.block, &block.last_certificate) {
+        (None, None) => Ok(()),
+        (Some(last), Some(certificate))
+            if certificate.height == tip.height && certificate.block == last.hash =>
+        {
+            // The own certificate verified when the block was decided.
+            if *certificate == last.certificate {
+                return Ok(());
+            }
+            let (set, parameters) = (&tip.validators, &tip.parameters);
+            Ok(verify_certificate(certificate, &tip.chain_id, set, parameters, tip.time)?)
+        }
+        _ => Err(BlockError::Header),
+    }
+}
+
+fn check_transactions(
+    state: &State,
+    tip: &Tip,
+    (height, time): (Height, Timestamp),
+    transactions: &[Arc<Transaction>],
+) -> Result<(), BlockError> {
+    let mut entered = BTreeSet::new();
+    for (index, transaction) in transactions.iter().enumerate() {
+        let body = &transaction.body;
+        let checked =
+            check_state(state, state.replay(), &tip.parameters, &tip.chain_id, transaction, (height, time));
+        checked.map_err(|error| BlockError::Inadmissible { index, error })?;
+        if !entered.insert((body.sender, body.request_id)) {
+            return Err(BlockError::Inadmissible { index, error: Inadmissible::Repeated(body.request_id) });
+        }
+    }
+    Ok(())
+}
+
+fn check_signatures(
+    transactions: &[Arc<Transaction>],
+    verified: &dyn Fn(&TxId) -> bool,
+) -> Result<(), BlockError> {
+    let unknown = transactions.iter().enumerate().filter(|(_, transaction)| !verified(&transaction.id));
+    let unknown: Vec<_> = unknown.collect();
+    let bad = first_bad_signature(unknown.iter().map(|(_, transaction)| &***transaction));
+    match bad {
+        None => Ok(()),
+        Some(at) => Err(BlockError::Signature { index: unknown[at].0 }),
+    }
+}
+
+/// Verifies the signatures of many transactions in one batch; the position of the first transaction with a bad one.
+fn first_bad_signature<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Option<usize> {
+    verify_transactions(transactions).iter().position(|valid| !valid)
+}
+
+/// Verifies the signatures of many transactions in one batch: one answer per transaction.
+pub(crate) fn verify_transactions<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Vec<bool> {
+    let transactions: Vec<_> = transactions.collect();
+    let items: Vec<_> = transactions
+        .iter()
+        .flat_map(|transaction| {
+            transaction.signatures.iter().map(|signature| VerificationItem {
+                key: signature.key,
+                message: &transaction.signed_bytes,
+                signature: signature.signature,
+            })
+        })
+        .collect();
+    let ids: Vec<u8> = transactions.iter().flat_map(|transaction| sha256(&transaction.bytes).0).collect();
+    let mut results = verify_batch(&items, sha256(&ids).0).into_iter();
+    let valid = |transaction: &&Transaction| {
+        let own: Vec<_> = results.by_ref().take(transaction.signatures.len()).collect();
+        own.iter().all(Result::is_ok)
+    };
+    transactions.iter().map(valid).collect()
+}

@@ -1,0 +1,38 @@
+//! One chain on one node: which transactions wait, what the next block is, what a final block does to the state.
+//!
+//! Two parts. [`Replica`] is a step machine: it keeps the pool and the order of things, and never takes long.
+//! [`Worker`] owns the state and does the work that takes long: admission, judging and executing blocks. The shell runs
+//! the worker's jobs one by one, in order, on an executor thread, and feeds the outcomes back.
+//!
+//! ```text
+//!   submit ──► Replica ── Job::Admit ────► Worker ── Done::Admitted ──► pool
+//!                 │                                                      │
+//!   consensus: Build ── Job::Assemble ──► Worker ── Done::Assembled ──► body to the journal, Propose
+//!   consensus: Decide ─ Job::Execute ───► Worker ── Done::Executed ───► tip, next height, subscribers
+//! ```
+//!
+//! # Invariants
+//!
+//! - Block H+1 is not built before the state after H is known: the lag of `app_hash` is exactly one.
+//! - A body is in the journal before consensus hears of it.
+//! - An empty block is built as seal or heartbeat and never else; an idle chain builds nothing.
+//! - Headers of a chain strictly increase in time, whatever the clock does.
+
+mod block;
+mod certificate;
+mod limits;
+mod pool;
+mod replica;
+mod submission;
+mod tip;
+mod wiring;
+mod worker;
+
+pub use block::{BlockError, check_block};
+pub use certificate::{CertificateError, verify_certificate};
+pub use limits::{POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX};
+pub use replica::{Committed, Effect, Input, Recovered, Replica, Step, Ticket};
+pub use submission::{Refusal, RefusalReason, SubmitOutcome};
+pub use tip::Tip;
+pub use wiring::from_consensus;
+pub use worker::{Admission, Admitted, Checkpoint, Done, Executed, Job, RecoveryError, Worker};

@@ -1,0 +1,142 @@
+//! Transactions that wait for a block, in order of arrival.
+
+use crate::limits::{POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX};
+use catenary_types::{AccountId, Organisation, RequestId, TxId, UnixSeconds, envelope::Transaction};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// A transaction whose signatures verified, and its static weight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The transaction.
+    pub transaction: Arc<Transaction>,
+    /// Known without executing.
+    pub weight: u64,
+    /// The sender's organisation: when blocks are full, each gets a share.
+    pub organisation: Organisation,
+}
+
+/// What fits a block.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) count: usize,
+    pub(crate) bytes: u64,
+    pub(crate) weight: u64,
+    /// Percent of `weight` that one organisation gets while others wait.
+    pub(crate) share_percent: u64,
+}
+
+impl Room {
+    fn fits(&self, waiting: &Waiting) -> bool {
+        let bytes = waiting.transaction.bytes.len() as u64;
+        self.count > 0 && self.bytes >= bytes && self.weight >= waiting.weight
+    }
+
+    fn take(&mut self, waiting: &Waiting) {
+        self.count -= 1;
+        self.bytes -= waiting.transaction.bytes.len() as u64;
+        self.weight -= waiting.weight;
+    }
+}
+
+/// What became of an insertion.
+pub(crate) enum Inserted {
+    /// It waits.
+    New,
+    /// It waited already.
+    Known,
+    /// The request id waits with another body.
+    IdReused,
+    /// There is no room.
+    Full,
+}
+
+/// First in, first out; no id twice.
+#[derive(Default)]
+pub(crate) struct Pool {
+    waiting: BTreeMap<u64, Waiting>,
+    ids: BTreeMap<(AccountId, RequestId), (TxId, u64)>,
+    next: u64,
+    bytes: usize,
+}
+
+impl Pool {
+    pub(crate) fn insert(&mut self, waiting: Waiting) -> Inserted {
+        let body = &waiting.transaction.body;
+        let id = (body.sender, body.request_id);
+        if let Some((tx_id, _)) = self.ids.get(&id) {
+            return if *tx_id == waiting.transaction.id { Inserted::Known } else { Inserted::IdReused };
+        }
+        let bytes = waiting.transaction.bytes.len();
+        if self.waiting.len() >= POOL_TRANSACTIONS_MAX || self.bytes + bytes > POOL_BYTES_MAX {
+            return Inserted::Full;
+        }
+        self.ids.insert(id, (waiting.transaction.id, self.next));
+        self.bytes += bytes;
+        self.waiting.insert(self.next, waiting);
+        self.next += 1;
+        Inserted::New
+    }
+
+    /// Transactions for the next block, in order of arrival. If all fit, all; else first those within their
+    /// organisation's share, then whoever comes next.
+    pub(crate) fn candidates(&self, room: Room) -> Vec<Waiting> {
+        let mut left = room;
+        let mut chosen = BTreeSet::new();
+        let mut used = BTreeMap::<&Organisation, u64>::new();
+        let share = room.weight / 100 * room.share_percent;
+        for within_share in [true, false] {
+            for (place, waiting) in &self.waiting {
+                let used = used.entry(&waiting.organisation).or_default();
+                let fits = left.fits(waiting) && (!within_share || *used + waiting.weight <= share);
+                if left.count == 0 {
+                    break;
+                }
+                if fits && chosen.insert(*place) {
+                    left.take(waiting);
+                    *used += waiting.weight;
+                }
+            }
+        }
+        chosen.iter().map(|place| self.waiting[place].clone()).collect()
+    }
+
+    /// Whether the waiting transactions fill a block.
+    pub(crate) fn fills(&self, room: &Room) -> bool {
+        self.waiting.len() >= room.count || self.bytes as u64 >= room.bytes
+    }
+
+    /// Forgets a transaction, because it is in a block or never can be.
+    pub(crate) fn remove(&mut self, id: &(AccountId, RequestId)) {
+        if let Some((_, place)) = self.ids.remove(id)
+            && let Some(waiting) = self.waiting.remove(&place)
+        {
+            self.bytes -= waiting.transaction.bytes.len();
+        }
+    }
+
+    /// Forgets what no later block can take.
+    pub(crate) fn expire(&mut self, now: UnixSeconds) {
+        let expired = self.waiting.values().filter(|waiting| waiting.transaction.body.valid_until < now);
+        let ids: Vec<_> =
+            expired.map(|w| (w.transaction.body.sender, w.transaction.body.request_id)).collect();
+        ids.iter().for_each(|id| self.remove(id));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn check_invariants(&self) {
+        let bytes: usize = self.waiting.values().map(|waiting| waiting.transaction.bytes.len()).sum();
+        assert_eq!(self.bytes, bytes, "bytes are counted");
+        let places: BTreeSet<_> = self.ids.values().map(|(_, place)| *place).collect();
+        assert!(places.iter().eq(self.waiting.keys()), "every waiting transaction has one id");
+    }
+}

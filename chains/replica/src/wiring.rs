@@ -1,0 +1,21 @@
+//! Which consensus effect feeds which replica input: one pure function that actors and simulator share.
+
+use crate::replica::Input;
+use catenary_consensus::Effect;
+
+/// The replica's input for an effect of consensus; none for those that are the shell's alone (messages to peers,
+/// notices to the operator).
+pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
+    match effect {
+        Effect::Build { height, round, deadline: _ } => Ok(Input::Build { height, round }),
+        Effect::JudgeSynced { height: _, value } => Ok(Input::Judge(value)),
+        Effect::Restream { height: _, round: _, value } => Ok(Input::Restream(value)),
+        Effect::Decide(decision) => Ok(Input::Decided(decision)),
+        other @ (Effect::SyncRefused { .. }
+        | Effect::Ahead { .. }
+        | Effect::RoundStarted { .. }
+        | Effect::Publish(_)
+        | Effect::Abstain { .. }
+        | Effect::Halt(_)) => Err(other),
+    }
+}
