@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p catenary-state`; `-- LEAVES` for another size. Each update takes a 24-byte key and a 16-byte value,
 //! hashes both, and belongs to a batch that ends with a new root; ten versions stay readable, older ones are pruned.
-//! A plain harness: the figure is a rate over seconds of steady work, not the time of one call.
+//! A plain harness: a figure is a rate over seconds of steady work, by the clock and by processor time, which other
+//! work on the machine distorts less.
 
 use catenary_state::{CritBitTree, JellyfishTree};
 use std::time::{Duration, Instant};
@@ -47,24 +48,52 @@ fn resident_kib() -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-fn rate(count: u64, elapsed: Duration) -> u128 {
-    u128::from(count) * 1_000_000 / elapsed.as_micros().max(1)
+/// Time spent, by the clock and by the processor.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    wall: Duration,
+    processor: Duration,
+}
+
+impl Spent {
+    /// Adds the time that `work` takes.
+    fn on<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (wall, processor) = (Instant::now(), processor_time());
+        let result = work();
+        self.wall += wall.elapsed();
+        self.processor += processor_time().saturating_sub(processor);
+        result
+    }
+
+    fn rate(&self, count: u64) -> String {
+        let per_second = |time: Duration| u128::from(count) * 1_000_000 / time.as_micros().max(1);
+        format!("{:>7}/s ({:>7}/s of processor time)", per_second(self.wall), per_second(self.processor))
+    }
+}
+
+/// Processor time of this thread, where the system tells it.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = text.split_whitespace().next().and_then(|first| first.parse().ok());
+    Duration::from_nanos(nanoseconds.unwrap_or(0))
 }
 
 fn filled(leaves: u64) -> (JellyfishTree, u64) {
     let before = resident_kib();
     let mut tree = JellyfishTree::new();
     let numbers: Vec<u64> = (0..leaves).collect();
-    let (start, mut version) = (Instant::now(), 0);
+    let (mut spent, mut version) = (Spent::default(), 0);
     for part in numbers.chunks(10_000) {
         version += 1;
         let batch: Batch<_> =
             part.iter().map(|number| (account_key(*number), [*number as u8 | 1; 16])).collect();
-        tree.commit(version, changes(&batch));
-        tree.prune(version);
+        spent.on(|| {
+            tree.commit(version, changes(&batch));
+            tree.prune(version);
+        });
     }
-    let (elapsed, stats) = (start.elapsed(), tree.stats());
-    println!("fill: {leaves} leaves, {}/s in batches of 10000", rate(leaves, elapsed));
+    let stats = tree.stats();
+    println!("fill: {leaves} leaves, {} in batches of 10000", spent.rate(leaves));
     println!("memory: {} bytes per leaf in nodes, keys and values", stats.bytes as u64 / leaves);
     println!("        {} inner nodes per 100 leaves", stats.inner_nodes as u64 * 100 / leaves);
     if let (Some(before), Some(after)) = (before, resident_kib()) {
@@ -78,47 +107,47 @@ fn jellyfish(leaves: u64) {
     let (mut tree, mut version) = filled(leaves);
     let mut rng = Rng(1);
     for size in [100, 1_000, 10_000] {
-        let (mut updates, mut busy) = (0, Duration::ZERO);
-        while busy < RUN {
+        let (mut updates, mut spent) = (0, Spent::default());
+        while spent.wall < RUN {
             let batch: Batch<_> = (0..size)
                 .map(|_| (account_key(rng.next() % leaves), u128::from(rng.next()).to_be_bytes()))
                 .collect();
-            let start = Instant::now();
             version += 1;
-            tree.commit(version, changes(&batch));
-            tree.prune(version.saturating_sub(VERSIONS_KEPT - 1));
-            busy += start.elapsed();
+            spent.on(|| {
+                tree.commit(version, changes(&batch));
+                tree.prune(version.saturating_sub(VERSIONS_KEPT - 1));
+            });
             updates += size;
         }
-        println!("jellyfish: {:>7} updates/s in batches of {size}", rate(updates, busy));
+        println!("jellyfish: {} updates in batches of {size}", spent.rate(updates));
     }
-    let (start, reads) = (Instant::now(), 1_000_000);
-    let found = (0..reads).filter(|_| tree.get(&account_key(rng.next() % leaves)).is_some()).count();
+    let (mut spent, reads) = (Spent::default(), 1_000_000);
+    let mut is_there = || tree.get(&account_key(rng.next() % leaves)).is_some();
+    let found = spent.on(|| (0..reads).filter(|_| is_there()).count());
     assert_eq!(found as u64, reads);
-    println!("jellyfish: {:>7} reads/s of random keys", rate(reads, start.elapsed()));
+    println!("jellyfish: {} reads of random keys", spent.rate(reads));
 }
 
 fn crit_bit(leaves: u64) {
     let mut tree = CritBitTree::new();
     let (mut version, mut sequence) = (0, 0);
     for size in [100, 1_000] {
-        let (mut packets, mut busy) = (0, Duration::ZERO);
-        while busy < RUN / 4 && sequence < leaves {
-            let first = sequence;
-            sequence += size;
-            let keys = (first..sequence).flat_map(|at| [packet_key(2, at), packet_key(3, at)]);
+        let (first, mut spent) = (sequence, Spent::default());
+        for _ in 0..leaves / 4 / size {
+            let keys = (sequence..sequence + size).flat_map(|at| [packet_key(2, at), packet_key(3, at)]);
             let batch: Batch<_> = keys.map(|key| (key, [2; 16])).collect();
-            let start = Instant::now();
             version += 1;
-            tree.commit(version, changes(&batch));
-            tree.prune(version);
-            busy += start.elapsed();
-            packets += size;
+            sequence += size;
+            spent.on(|| {
+                tree.commit(version, changes(&batch));
+                tree.prune(version);
+            });
         }
-        let rate = rate(packets, busy);
-        println!("crit-bit:  {rate:>7} packets/s (receipt and acknowledgement) in batches of {size}");
+        let rate = spent.rate(sequence - first);
+        println!("crit-bit:  {rate} packets (receipt and acknowledgement) in batches of {size}");
     }
-    println!("crit-bit:  {} leaves", tree.len());
+    let stats = tree.stats();
+    println!("crit-bit:  {} leaves, {} bytes each", stats.leaves, stats.bytes / stats.leaves);
 }
 
 fn main() {

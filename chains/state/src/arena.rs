@@ -44,6 +44,19 @@ impl<T: Default> Arena<T> {
         std::mem::take(self.slot(handle))
     }
 
+    /// Frees a slot whose value needs no dropping, without touching its memory.
+    pub(crate) fn release(&mut self, handle: u32)
+    where
+        T: Copy,
+    {
+        self.free.push(handle);
+    }
+
+    /// The free slots that will be used next, as far as there are that many.
+    pub(crate) fn next_free(&self, count: usize) -> impl Iterator<Item = &T> {
+        self.free.iter().rev().take(count).map(|handle| self.get(*handle))
+    }
+
     /// Number of values stored.
     pub(crate) fn live(&self) -> usize {
         self.slots() - self.free.len()

@@ -36,6 +36,7 @@ mod jellyfish;
 pub mod limits;
 mod multiproof;
 mod multistore;
+mod node_hash;
 mod single;
 
 pub use critbit::{CritBitTree, iavl_spec, is_packet_key};

@@ -22,9 +22,10 @@ mod prove;
 mod update;
 
 use crate::arena::{Arena, Node, NodeRef};
-use crate::entry::{Child, Entry, bit, node_hash};
+use crate::entry::{Child, Entry, bit};
 use crate::history::History;
 use crate::jellyfish::TreeStats;
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
 
 pub use key::is_packet_key;

@@ -2,8 +2,9 @@
 
 use super::CritBitTree;
 use crate::arena;
-use crate::entry::{Child, node_hash};
+use crate::entry::Child;
 use crate::multiproof::critbit::Node;
+use crate::node_hash::node_hash;
 
 impl CritBitTree {
     /// The nodes that answer `keys`. `None` if the version is not kept.

@@ -6,7 +6,8 @@
 
 use super::{CritBitTree, Inner, inner_hash, leaf_hash};
 use crate::arena::{Node, NodeRef};
-use crate::entry::{Child, Entry, Op, bit, first_difference, node_hash, sort_batch};
+use crate::entry::{Child, Entry, Op, bit, first_difference, sort_batch};
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
 
 impl CritBitTree {

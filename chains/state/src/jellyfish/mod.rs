@@ -21,13 +21,16 @@
 //! cheaper than 32 bytes in every leaf.
 
 mod multiproof;
+mod nodes;
 mod prove;
 mod update;
 
 use crate::arena::{Arena, Node, NodeRef};
-use crate::entry::{Child, Entry, bit, node_hash};
+use crate::entry::{Child, Entry, bit};
 use crate::history::History;
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
+use nodes::InnerNodes;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -50,11 +53,6 @@ pub(crate) fn inner_hash(left: &Hash, right: &Hash) -> Hash {
     node_hash(&[INNER_PREFIX, &left.0, &right.0])
 }
 
-#[derive(Default)]
-struct Inner {
-    children: [Child; 2],
-}
-
 /// What a tree holds, for metrics and benchmarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeStats {
@@ -70,7 +68,7 @@ pub struct TreeStats {
 
 /// The tree. Versions are given by the caller and only grow.
 pub struct JellyfishTree {
-    inner: Arena<Inner>,
+    inner: InnerNodes,
     leaves: Arena<Entry>,
     history: History,
     /// Nodes that the commit under way has replaced.
@@ -85,7 +83,7 @@ impl JellyfishTree {
     /// An empty tree that cannot be scanned in key order.
     pub fn new() -> Self {
         Self {
-            inner: Arena::new(),
+            inner: InnerNodes::new(),
             leaves: Arena::new(),
             history: History::new(),
             replaced: Vec::new(),
@@ -152,8 +150,8 @@ impl JellyfishTree {
                         return Some((entry.key(), entry.value()));
                     }
                     Node::Inner(handle) => {
-                        let [left, right] = &self.inner.get(handle).children;
-                        stack.extend([right.node, left.node]);
+                        let [left, right] = self.inner.links(handle);
+                        stack.extend([right, left]);
                     }
                 }
             }
@@ -166,7 +164,7 @@ impl JellyfishTree {
             match node.unpack() {
                 Node::Empty => {}
                 Node::Leaf(handle) => self.entry_bytes -= self.leaves.remove(handle).bytes(),
-                Node::Inner(handle) => drop(self.inner.remove(handle)),
+                Node::Inner(handle) => self.inner.remove(handle),
             }
         }
     }
@@ -207,7 +205,7 @@ impl JellyfishTree {
                 1
             }
             Node::Inner(handle) => {
-                let [left, right] = self.inner.get(handle).children;
+                let [left, right] = self.inner.children(handle);
                 assert_eq!(
                     at.hash,
                     inner_hash(&left.hash, &right.hash),
@@ -231,7 +229,7 @@ impl JellyfishTree {
                     return (entry.key() == key).then(|| entry.value());
                 }
                 Node::Inner(handle) => {
-                    node = self.inner.get(handle).children[usize::from(bit(&path.0, depth))].node;
+                    node = self.inner.links(handle)[usize::from(bit(&path.0, depth))];
                 }
             }
         }

@@ -2,8 +2,9 @@
 
 use super::JellyfishTree;
 use crate::arena;
-use crate::entry::{Child, bit, node_hash};
+use crate::entry::{Child, bit};
 use crate::multiproof::jellyfish::Node;
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
 
 impl JellyfishTree {
@@ -32,7 +33,7 @@ impl JellyfishTree {
             }
             arena::Node::Inner(handle) => {
                 nodes.push(Node::Inner);
-                let [left, right] = self.inner.get(handle).children;
+                let [left, right] = self.inner.children(handle);
                 let (left_paths, right_paths) =
                     paths.split_at(paths.partition_point(|path| !bit(&path.0, depth)));
                 self.collect(left, depth + 1, left_paths, nodes);

@@ -5,8 +5,9 @@
 
 use super::{INNER_PREFIX, JellyfishTree, LEAF_PREFIX, PLACEHOLDER};
 use crate::arena::{Node, NodeRef};
-use crate::entry::{bit, node_hash};
+use crate::entry::bit;
 use crate::limits::JELLYFISH_DEPTH_MAX;
+use crate::node_hash::node_hash;
 use ics23::commitment_proof::Proof;
 use ics23::{
     CommitmentProof, ExistenceProof, HashOp, InnerOp, InnerSpec, LeafOp, LengthOp, NonExistenceProof,
@@ -90,18 +91,18 @@ impl JellyfishTree {
 
     fn turn(&self, trail: &mut Trail, inner: u32, right: bool) {
         trail.turns.push(Turn { inner, right });
-        trail.end = self.inner.get(inner).children[usize::from(right)].node;
+        trail.end = self.inner.links(inner)[usize::from(right)];
     }
 
     /// The way to the next leaf on one side of the end of a trail.
     fn neighbour(&self, trail: &Trail, right: bool) -> Option<Trail> {
         let fork = trail.turns.iter().rposition(|turn| {
-            turn.right != right && !self.inner.get(turn.inner).children[usize::from(right)].node.is_empty()
+            turn.right != right && !self.inner.links(turn.inner)[usize::from(right)].is_empty()
         })?;
         let mut found = Trail { turns: trail.turns[..fork].to_vec(), end: NodeRef::EMPTY };
         self.turn(&mut found, trail.turns[fork].inner, right);
         while let Node::Inner(inner) = found.end.unpack() {
-            let near = self.inner.get(inner).children[usize::from(!right)].node;
+            let near = self.inner.links(inner)[usize::from(!right)];
             // The near side first: to the right of a place that is the left-most leaf.
             self.turn(&mut found, inner, if near.is_empty() { right } else { !right });
         }
@@ -112,11 +113,11 @@ impl JellyfishTree {
         let Node::Leaf(leaf) = trail.end.unpack() else { return None };
         let entry = self.leaves.get(leaf);
         let path = trail.turns.iter().rev().map(|turn| {
-            let [left, right] = &self.inner.get(turn.inner).children;
+            let [left, right] = self.inner.hashes(turn.inner);
             let (prefix, suffix) = if turn.right {
-                ([INNER_PREFIX, &left.hash.0].concat(), Vec::new())
+                ([INNER_PREFIX, &left.0].concat(), Vec::new())
             } else {
-                (INNER_PREFIX.to_vec(), right.hash.0.to_vec())
+                (INNER_PREFIX.to_vec(), right.0.to_vec())
             };
             InnerOp { hash: HashOp::Sha256.into(), prefix, suffix }
         });

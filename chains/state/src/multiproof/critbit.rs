@@ -18,9 +18,9 @@
 use super::Query;
 use super::codec::{Reader, tag};
 use crate::critbit::{inner_hash, leaf_hash, put_varint};
-use crate::entry::node_hash;
 use crate::error::ProofError;
 use crate::limits::{IAVL_DEPTH_MAX, PACKET_KEY_BYTES_MAX};
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
 use std::slice::Iter;
 

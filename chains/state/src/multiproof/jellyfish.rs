@@ -11,10 +11,11 @@
 
 use super::Query;
 use super::codec::{Reader, tag};
-use crate::entry::{bit, first_difference, node_hash};
+use crate::entry::{bit, first_difference};
 use crate::error::ProofError;
 use crate::jellyfish::{PLACEHOLDER, inner_hash, leaf_hash};
 use crate::limits::JELLYFISH_DEPTH_MAX;
+use crate::node_hash::node_hash;
 use catenary_crypto::Hash;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
