@@ -26,6 +26,8 @@
 //! For a tree and a set of queries there is exactly one proof that is accepted: no node may be missing, and none may be
 //! there that no query needs.
 
+#[cfg(test)]
+mod adversary;
 mod codec;
 pub(crate) mod critbit;
 pub(crate) mod jellyfish;
