@@ -168,7 +168,9 @@ impl Scanner {
             let summary = summaries.entry(number).or_insert(SegmentSummary { number, ..Default::default() });
             match &damage.lost {
                 Lost::Nothing => {}
-                Lost::Records(records) => records.iter().for_each(|&(chain, height)| summary.add(chain, height)),
+                Lost::Records(records) => {
+                    records.iter().for_each(|&(chain, height)| summary.add(chain, height))
+                }
                 Lost::Unknown => summary.unresolved = true,
             }
         }
