@@ -73,6 +73,7 @@ pub(crate) struct Host {
     pub(crate) now: Timestamp,
     pub(crate) running: Running,
     pub(crate) step: Step,
+    decision: Option<Decision>,
     /// When the message at hand came in.
     pub(crate) arrival: Timestamp,
     /// Who sent the certificate at hand.
@@ -89,6 +90,7 @@ impl Host {
             now,
             running,
             step: Step::default(),
+            decision: None,
             arrival: now,
             sync_peer: None,
             refusal: None,
@@ -253,7 +255,14 @@ impl Host {
         let certificate = convert::commit_back(certificate, self.running.start.validators.addresses());
         self.running.decided = true;
         self.running.timers.clear();
-        self.step.durable.push(Effect::Decide(Decision { certificate, value, evidence }));
+        self.decision = Some(Decision { certificate, value, evidence });
+    }
+
+    /// Closes the step. The decision goes last: the vote that completed it is published before the block is committed.
+    pub(crate) fn take_step(&mut self) -> Step {
+        let decide = self.decision.take().map(Effect::Decide);
+        self.step.durable.extend(decide);
+        std::mem::take(&mut self.step)
     }
 
     fn sign_vote(&mut self, vote: &EngineVote) -> Option<Signature> {

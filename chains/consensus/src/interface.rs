@@ -244,6 +244,6 @@ pub struct Step {
     pub mark: Option<Mark>,
     /// Effects for at once: build, judge, notices.
     pub now: Vec<Effect>,
-    /// Effects for after the flush: publish, restream, decide.
+    /// Effects for after the flush: publish, restream, and last decide.
     pub durable: Vec<Effect>,
 }

@@ -73,7 +73,7 @@ impl Consensus {
             Input::Fired => {}
         }
         self.settle();
-        std::mem::take(&mut self.host.step)
+        self.host.take_step()
     }
 
     /// When to call [`Consensus::step`] with [`Input::Fired`]; none while nothing is to be waited for.

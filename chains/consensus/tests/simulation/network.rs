@@ -1,9 +1,9 @@
 //! The world: time, links, faults, and the checks that hold over every schedule.
 
-use crate::node::{Disk, GENESIS_TIME, Group, Node, Output, Packet};
-use catenary_consensus::{Decision, Message, Peer, SignedStep, ValueId, Voting};
+use crate::node::{Block, Disk, GENESIS_TIME, Group, Loss, Node, Output, Packet, key};
+use catenary_consensus::{Decision, Message, Peer, SignedStep, ValueId, Vote, Voting};
 use catenary_crypto::{Hash, sha256, verify};
-use catenary_types::{Address, CommitSignature, Height, Timestamp, VoteKind, sign_bytes};
+use catenary_types::{Address, Certificate, CommitSignature, Height, Timestamp, VoteKind, sign_bytes};
 use std::collections::BTreeMap;
 
 /// Steele and Vigna's SplitMix64: small, seedable, good enough to shuffle a schedule.
@@ -68,8 +68,13 @@ pub(crate) struct World {
     signed: BTreeMap<(Address, Height, u32, SignedStep), Hash>,
     pub(crate) evidence: Vec<catenary_consensus::Evidence>,
     pub(crate) crashes: u32,
+    pub(crate) abstained: u32,
+    /// What a crash takes, by node: one of these.
+    pub(crate) losses: Vec<Vec<Loss>>,
     pub(crate) trace: Hash,
     pub(crate) rounds: BTreeMap<Height, u32>,
+    pub(crate) voting: Vec<Voting>,
+    votes: Vec<Vote>,
 }
 
 impl World {
@@ -90,8 +95,12 @@ impl World {
             signed: BTreeMap::new(),
             evidence: Vec::new(),
             crashes: 0,
+            abstained: 0,
+            losses: vec![vec![Loss::Nothing]; members],
             trace: Hash::default(),
             rounds: BTreeMap::new(),
+            voting: vec![Voting::Vote; members],
+            votes: Vec::new(),
         };
         world.nodes.resize_with(members, || None);
         world.schedule(100, Event::Gossip);
@@ -104,9 +113,30 @@ impl World {
 
     pub(crate) fn start(&mut self, node: usize) {
         let disk = std::mem::take(&mut self.disks[node]);
-        let (started, outputs) = Node::start(self.now, &self.group, node, disk, 0, Voting::Vote);
+        let (started, outputs) = Node::start(self.now, &self.group, node, disk, 0, self.voting[node]);
         self.nodes[node] = Some(started);
         self.run_outputs(node, outputs);
+    }
+
+    pub(crate) fn node(&mut self, node: usize) -> &mut Node {
+        self.nodes[node].as_mut().expect("the node is up")
+    }
+
+    pub(crate) fn chain(&self, node: usize) -> &[(Certificate, Block)] {
+        self.nodes[node].as_ref().map_or(&[], |node| &node.disk.chain)
+    }
+
+    /// The node whose key stands at an index of the set.
+    pub(crate) fn leader_seed(&self, index: usize) -> usize {
+        let address = self.group.set.addresses()[index];
+        let is = |seed: &usize| Address::of(&key(*seed).public_key()) == address;
+        (0..self.nodes.len()).find(is).expect("every member has a node")
+    }
+
+    /// All that a validator published.
+    pub(crate) fn votes_of(&self, validator: Address, kind: VoteKind) -> Vec<Vote> {
+        let of = |vote: &&Vote| vote.validator == validator && vote.kind == kind;
+        self.votes.iter().filter(of).copied().collect()
     }
 
     fn schedule(&mut self, delay_ms: u64, event: Event) {
@@ -215,9 +245,10 @@ impl World {
     pub(crate) fn crash(&mut self, index: usize) {
         let Some(node) = self.nodes[index].take() else { return };
         let tail = self.rng.below(node.unflushed() as u64 + 1) as usize;
-        // The journal alone must be enough, so half of the crashes lose the guard's file.
-        let guard_survives = self.rng.percent(50);
-        self.disks[index] = node.crash(tail, guard_survives);
+        self.abstained += node.abstained;
+        let losses = &self.losses[index];
+        let loss = losses[self.rng.below(losses.len() as u64) as usize];
+        self.disks[index] = node.crash(tail, loss);
         self.boots[index] += 1;
         self.crashes += 1;
         let delay = 1 + self.rng.below(800);
@@ -253,6 +284,7 @@ impl World {
         let (key, content) = match message {
             Message::Vote(signed) => {
                 let vote = signed.vote;
+                self.votes.push(vote);
                 self.rounds
                     .entry(vote.height)
                     .and_modify(|round| *round = vote.round.max(*round))

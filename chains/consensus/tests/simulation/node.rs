@@ -48,7 +48,9 @@ pub(crate) enum Packet {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     pub(crate) journal: Vec<Record>,
-    pub(crate) journal_flushed: usize,
+    /// Records trimmed from the front; positions count from the first one ever written.
+    pub(crate) trimmed: usize,
+    pub(crate) flushed: usize,
     pub(crate) bodies: BTreeMap<ValueId, Block>,
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_flushed: Option<Mark>,
@@ -104,7 +106,6 @@ pub(crate) struct Node {
     /// Blocks built by this node carry a time this far in the future.
     pub(crate) built_ahead_ms: u64,
     pub(crate) voting: Voting,
-    pub(crate) decisions: Vec<Decision>,
     pub(crate) abstained: u32,
     early: Vec<Block>,
 }
@@ -144,7 +145,6 @@ impl Node {
             skew,
             built_ahead_ms: 0,
             voting,
-            decisions: Vec::new(),
             abstained: 0,
             early: Vec::new(),
         };
@@ -245,7 +245,7 @@ impl Node {
         self.disk.journal.extend(step.journal);
         if step.mark.is_some() {
             self.disk.mark = step.mark;
-            self.outbox.needed = self.disk.journal.len();
+            self.outbox.needed = self.disk.end();
             outputs.push(Output::Flush);
         }
         let needed = self.outbox.needed;
@@ -284,7 +284,7 @@ impl Node {
 
     /// The disk has flushed everything.
     pub(crate) fn flushed(&mut self, now: Timestamp) -> Vec<Output> {
-        self.disk.journal_flushed = self.disk.journal.len();
+        self.disk.flushed = self.disk.end();
         self.disk.mark_flushed = self.disk.mark;
         let mut outputs = Vec::new();
         let inputs = self.release(&mut outputs);
@@ -293,8 +293,7 @@ impl Node {
     }
 
     fn release(&mut self, outputs: &mut Vec<Output>) -> Vec<Input> {
-        let ready =
-            self.outbox.waiting.iter().take_while(|(needed, _)| *needed <= self.disk.journal_flushed).count();
+        let ready = self.outbox.waiting.iter().take_while(|(needed, _)| *needed <= self.disk.flushed).count();
         let mut inputs = Vec::new();
         for (_, effect) in self.outbox.waiting.drain(..ready).collect::<Vec<_>>() {
             match effect {
@@ -313,7 +312,7 @@ impl Node {
         let block = self.disk.bodies[&decision.value];
         assert_eq!(decision.certificate.height, self.tip().next(), "decided out of order");
         self.disk.chain.push((decision.certificate.clone(), block));
-        self.decisions.push(decision.clone());
+        self.disk.trim(decision.certificate.height);
         outputs.push(Output::Decided(decision));
         let mut inputs = vec![Input::StartHeight(start_height(&self.group, &self.disk, self.voting))];
         let height = self.tip().next();
@@ -325,17 +324,46 @@ impl Node {
     }
 
     /// Throws everything away but what is on disk; `tail` of the unflushed records survive, too.
-    pub(crate) fn crash(self, tail: usize, guard_survives: bool) -> Disk {
+    pub(crate) fn crash(self, tail: usize, loss: Loss) -> Disk {
         let mut disk = self.disk;
-        disk.journal.truncate(disk.journal_flushed + tail);
-        disk.mark = if guard_survives { disk.mark_flushed } else { None };
+        disk.journal.truncate(disk.flushed.saturating_sub(disk.trimmed) + tail);
+        disk.mark = disk.mark_flushed;
+        if matches!(loss, Loss::Guard | Loss::Both) {
+            disk.mark = None;
+        }
+        if matches!(loss, Loss::Journal | Loss::Both) {
+            disk.journal.clear();
+        }
         disk.mark_flushed = disk.mark;
-        disk.journal_flushed = disk.journal.len();
+        disk.flushed = disk.end();
         disk
     }
 
     pub(crate) fn unflushed(&self) -> usize {
-        self.disk.journal.len() - self.disk.journal_flushed
+        self.disk.end() - self.disk.flushed
+    }
+}
+
+/// What a crash takes besides what was not flushed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loss {
+    Nothing,
+    Guard,
+    Journal,
+    Both,
+}
+
+impl Disk {
+    fn end(&self) -> usize {
+        self.trimmed + self.journal.len()
+    }
+
+    /// The chain's block is on disk: the records of its height are of no use any more.
+    fn trim(&mut self, height: Height) {
+        let before = self.journal.len();
+        self.journal.retain(|record| record.height > height);
+        self.trimmed += before - self.journal.len();
+        self.flushed = self.flushed.max(self.trimmed);
     }
 }
 

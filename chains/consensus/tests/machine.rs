@@ -1,0 +1,384 @@
+//! The machine's interface, step by step: sleeping, waking, restarting, syncing, refusing.
+
+use catenary_consensus::{
+    AbstainReason, Consensus, Decision, Effect, Error, Input, LocalCache, Mark, Message, Origin, Peer,
+    Proposal, Record, SignedProposal, SignedStep, SignedVote, Signer, Start, StartHeight, Step,
+    TimelinessParameters, Timeouts, ValueId, Verdict, Vote, Voting,
+};
+use catenary_crypto::{SigningKey, sha256};
+use catenary_types::{
+    Address, Certificate, ChainId, CommitSignature, Height, Timestamp, Validator, ValidatorSet, VoteKind,
+};
+use std::sync::Arc;
+
+const NOW: Timestamp = Timestamp(1_700_000_001_000_000_000);
+const LAST: Timestamp = Timestamp(1_700_000_000_000_000_000);
+const PEER: Peer = Peer(7);
+
+/// A group, from the outside: every key is known here.
+struct Group {
+    chain_id: ChainId,
+    set: Arc<ValidatorSet>,
+}
+
+impl Group {
+    fn new(members: u8) -> Self {
+        let validators = (0..members).map(|seed| Validator { public_key: key(seed).public_key(), power: 1 });
+        let set = ValidatorSet::new(validators.collect()).unwrap();
+        Self { chain_id: "test-0123456789abcdef-1".parse().unwrap(), set: Arc::new(set) }
+    }
+
+    fn address(&self, index: usize) -> Address {
+        self.set.addresses()[index]
+    }
+
+    fn key(&self, index: usize) -> SigningKey {
+        (0..).map(key).find(|key| Address::of(&key.public_key()) == self.address(index)).unwrap()
+    }
+
+    fn start(&self, start: Start) -> StartHeight {
+        StartHeight {
+            height: Height(1),
+            validators: self.set.clone(),
+            first_leader: 0,
+            last_time: LAST,
+            timeliness: TimelinessParameters::default(),
+            timeouts: Timeouts::default(),
+            voting: Voting::Vote,
+            start,
+            replay: Vec::new(),
+        }
+    }
+
+    fn machine(&self, index: usize, mark: Option<Mark>, start: StartHeight) -> (Consensus, Step) {
+        let signer = Signer::new(self.key(index), mark);
+        let cache = Box::new(LocalCache::default());
+        Consensus::start(NOW, self.chain_id.clone(), Some(signer), cache, start)
+    }
+
+    fn vote(&self, index: usize, kind: VoteKind, height: u64, value: Option<ValueId>) -> SignedVote {
+        let vote = Vote { kind, height: Height(height), round: 0, value, validator: self.address(index) };
+        let signature = self.key(index).sign(&vote.sign_bytes(&self.chain_id, LAST));
+        SignedVote { vote, signature }
+    }
+
+    fn proposal(&self, index: usize, round: u32, value: ValueId) -> SignedProposal {
+        let proposal =
+            Proposal { height: Height(1), round, pol_round: None, value, proposer: self.address(index) };
+        let signature = self.key(index).sign(&proposal.sign_bytes(&self.chain_id));
+        SignedProposal { proposal, signature }
+    }
+
+    fn certificate(&self, value: ValueId, signers: &[usize]) -> Certificate {
+        let entry = |index| match signers.contains(&index) {
+            false => CommitSignature::Absent,
+            true => CommitSignature::Commit {
+                address: self.address(index),
+                time: value.time,
+                signature: self.vote(index, VoteKind::Precommit, 1, Some(value)).signature,
+            },
+        };
+        let signatures = (0..self.set.validators().len()).map(entry).collect();
+        Certificate { height: Height(1), round: 0, block: value.block, signatures }
+    }
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed + 1; 32])
+}
+
+fn value(name: &str) -> ValueId {
+    ValueId { block: sha256(name.as_bytes()), time: NOW }
+}
+
+fn message(message: Message) -> Input {
+    Input::Message { peer: PEER, message }
+}
+
+fn verdict(group: &Group, value: ValueId, builder: usize, verdict: Verdict, origin: Origin) -> Input {
+    Input::Verdict { height: Height(1), value, builder: group.address(builder), verdict, origin }
+}
+
+fn votes(step: &Step) -> Vec<Vote> {
+    let vote = |effect: &Effect| match effect {
+        Effect::Publish(Message::Vote(signed)) => Some(signed.vote),
+        _ => None,
+    };
+    step.durable.iter().filter_map(vote).collect()
+}
+
+fn decision(step: &Step) -> Option<&Decision> {
+    let decision = |effect: &'_ _| matches!(effect, &&Effect::Decide(_));
+    match step.durable.iter().find(decision) {
+        Some(Effect::Decide(decision)) => Some(decision),
+        _ => None,
+    }
+}
+
+fn asks_to_build(step: &Step) -> bool {
+    step.now.iter().any(|effect| matches!(effect, Effect::Build { .. }))
+}
+
+#[test]
+fn a_group_of_one_decides_in_the_step_that_proposes() {
+    let group = Group::new(1);
+    let (mut machine, step) = group.machine(0, None, group.start(Start::Now));
+    assert!(asks_to_build(&step));
+    let step = machine.step(NOW, Input::Propose { height: Height(1), round: 0, value: value("block") });
+    machine.check_invariants();
+    let decision = decision(&step).expect("one is a quorum of one");
+    assert_eq!(decision.certificate, group.certificate(value("block"), &[0]));
+    assert!(matches!(step.durable.last(), Some(Effect::Decide(_))), "publishing comes before committing");
+    assert_eq!(step.mark.map(|mark| mark.step), Some(SignedStep::Precommit));
+    assert_eq!(step.journal.len(), 4, "value, proposal, prevote, precommit: one flush for all");
+    assert_eq!(machine.deadline(), None);
+}
+
+#[test]
+fn an_idle_height_sleeps_until_there_is_work() {
+    let group = Group::new(1);
+    let (mut machine, step) = group.machine(0, None, group.start(Start::WhenNeeded));
+    assert_eq!((step, machine.deadline()), (Step::default(), None));
+    let step = machine.step(NOW, Input::Wake);
+    assert!(asks_to_build(&step));
+    assert!(machine.deadline().is_some());
+    // The work went away before a block was built: the height sleeps again, its timers with it.
+    machine.step(NOW, Input::Rest);
+    assert_eq!(machine.deadline(), None);
+    let later = NOW.plus_ms(3_600_000);
+    assert_eq!(machine.step(later, Input::Fired), Step::default());
+    machine.step(later, Input::Wake);
+    assert_eq!(machine.deadline(), Some(later.plus_ms(Timeouts::default().propose_ms)));
+}
+
+#[test]
+fn more_than_a_third_of_the_power_wakes_and_strangers_do_not() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::WhenNeeded));
+    let prevote = |index| Message::Vote(group.vote(index, VoteKind::Prevote, 1, None));
+    machine.step(NOW, message(prevote(1)));
+    let mut forged = group.vote(2, VoteKind::Prevote, 1, None);
+    forged.signature.0[0] ^= 1;
+    machine.step(NOW, message(Message::Vote(forged)));
+    machine.step(NOW, message(prevote(1)));
+    assert_eq!((machine.round(), machine.deadline()), (None, None), "one of four, however often");
+    let step = machine.step(NOW, message(prevote(2)));
+    assert_eq!(machine.round(), Some(0));
+    let recorded = step.journal.iter().filter(|record| matches!(Entry::read(record), Ok(Entry::Vote(_))));
+    assert_eq!(recorded.count(), 2, "what waited is taken up");
+    machine.check_invariants();
+}
+
+use catenary_consensus::journal::Entry;
+
+/// Everything that node 3 of four consumes and signs until it decides, with node 0 leading.
+fn journal_of_a_decision(group: &Group) -> (Vec<Record>, Vec<Step>) {
+    let block = Some(value("block"));
+    let (mut machine, first) = group.machine(3, None, group.start(Start::Now));
+    let mut inputs = vec![
+        message(Message::Proposal(group.proposal(0, 0, value("block")))),
+        verdict(group, value("block"), 0, Verdict::Valid, Origin::Consensus),
+    ];
+    for kind in [VoteKind::Prevote, VoteKind::Precommit] {
+        inputs.extend((0..2).map(|index| message(Message::Vote(group.vote(index, kind, 1, block)))));
+    }
+    let mut steps = vec![first];
+    for input in inputs {
+        steps.push(machine.step(NOW, input));
+        machine.check_invariants();
+    }
+    assert!(decision(steps.last().unwrap()).is_some());
+    (steps.iter().flat_map(|step| step.journal.clone()).collect(), steps)
+}
+
+#[test]
+fn every_prefix_of_a_journal_leads_back_to_where_it_ends() {
+    let group = Group::new(4);
+    let (journal, steps) = journal_of_a_decision(&group);
+    let said: Vec<_> = steps.iter().flat_map(votes).collect();
+    assert_eq!((journal.len(), said.len()), (8, 2));
+    for length in 0..=journal.len() {
+        let start = StartHeight { replay: journal[..length].to_vec(), ..group.start(Start::Now) };
+        let (machine, step) = group.machine(3, None, start);
+        machine.check_invariants();
+        // What is on record is not recorded again, own votes are sent again, and nothing else is said.
+        assert!(step.journal.iter().all(|record| !journal[..length].contains(record)));
+        assert!(votes(&step).iter().all(|vote| said.contains(vote)));
+        let own = |record: &Record| matches!(Entry::read(record), Ok(Entry::Vote(signed)) if signed.vote.validator == group.address(3));
+        let recorded = journal[..length].iter().filter(|record| own(record)).count();
+        assert!(votes(&step).len() >= recorded, "an own vote was not sent again");
+        assert_eq!(decision(&step).is_some(), length == journal.len());
+    }
+}
+
+#[test]
+fn a_journal_replayed_twice_says_the_same() {
+    let group = Group::new(4);
+    let (journal, _) = journal_of_a_decision(&group);
+    let start = StartHeight { replay: journal, ..group.start(Start::Now) };
+    let (_, first) = group.machine(3, None, start.clone());
+    let (_, second) = group.machine(3, None, start);
+    assert_eq!(first, second);
+    assert_eq!((first.journal.len(), first.mark), (0, None), "nothing new was signed or recorded");
+}
+
+#[test]
+fn a_record_that_does_not_read_stops_the_machine() {
+    let group = Group::new(1);
+    let replay = vec![Record { height: Height(1), bytes: vec![99] }];
+    let (mut machine, step) = group.machine(0, None, StartHeight { replay, ..group.start(Start::Now) });
+    assert!(matches!(step.now[..], [Effect::Halt(Error::Record { index: 0, .. })]));
+    assert_eq!(machine.step(NOW, Input::Wake), Step::default());
+}
+
+#[test]
+fn what_the_guard_refuses_is_not_signed_and_the_height_is_followed() {
+    let group = Group::new(4);
+    let other = group.vote(3, VoteKind::Prevote, 1, Some(value("other")));
+    let bytes = other.vote.sign_bytes(&group.chain_id, LAST);
+    let mark = Mark::new(Height(1), 0, SignedStep::Prevote, &bytes);
+    let (mut machine, _) = group.machine(3, Some(mark), group.start(Start::Now));
+    machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+    let step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Consensus));
+    let refused = |effect: &Effect| matches!(effect, Effect::Abstain { reason: AbstainReason::Refused(refusal), .. } if refusal.signed == mark);
+    assert!(step.now.iter().any(refused));
+    assert_eq!((votes(&step), step.mark), (Vec::new(), None));
+    // It still decides with the others.
+    let precommit =
+        |index| message(Message::Vote(group.vote(index, VoteKind::Precommit, 1, Some(value("block")))));
+    let mut last = Step::default();
+    for index in 0..3 {
+        last = machine.step(NOW, precommit(index));
+        machine.check_invariants();
+    }
+    let decision = decision(&last).expect("three of four");
+    assert_eq!(decision.certificate, group.certificate(value("block"), &[0, 1, 2]));
+}
+
+#[test]
+fn an_own_vote_that_is_not_remembered_ends_the_voting() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let lost = group.vote(3, VoteKind::Prevote, 1, Some(value("block")));
+    let step = machine.step(NOW, message(Message::Vote(lost)));
+    let abstains =
+        |effect: &Effect| matches!(effect, Effect::Abstain { reason: AbstainReason::Forgotten(_), .. });
+    assert!(step.now.iter().any(abstains));
+    assert_eq!(step.mark, machine.mark());
+    assert!(step.mark.is_some(), "the guard's file learns of it");
+    let later = machine.deadline().unwrap();
+    assert_eq!(votes(&machine.step(later, Input::Fired)), Vec::new());
+    // A forged one does nothing.
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let mut forged = lost;
+    forged.signature.0[0] ^= 1;
+    assert_eq!(machine.step(NOW, message(Message::Vote(forged))), Step::default());
+}
+
+#[test]
+fn a_certificate_from_a_peer_decides_and_a_bad_one_names_the_peer() {
+    let group = Group::new(4);
+    let synced = |certificate| Input::Synced { peer: PEER, certificate, time: NOW };
+    let good = group.certificate(value("block"), &[0, 1, 2]);
+    let too_few = group.certificate(value("block"), &[0, 1]);
+    let mut forged = good.clone();
+    let mut shuffled = good.clone();
+    shuffled.signatures.swap(0, 3);
+    if let CommitSignature::Commit { signature, .. } = &mut forged.signatures[1] {
+        signature.0[5] ^= 1;
+    }
+    let high_round = Certificate { round: u32::MAX, ..good.clone() };
+    for start in [Start::Now, Start::WhenNeeded] {
+        let (mut machine, _) = group.machine(3, None, group.start(start));
+        for bad in [too_few.clone(), forged.clone(), shuffled.clone(), high_round.clone()] {
+            let step = machine.step(NOW, synced(bad));
+            let refused = |effect: &Effect| matches!(effect, Effect::SyncRefused { peer: PEER, .. });
+            assert!(step.now.iter().any(refused), "{step:?}");
+        }
+        let step = machine.step(NOW, synced(good.clone()));
+        let judge = Effect::JudgeSynced { height: Height(1), value: value("block") };
+        assert!(step.now.contains(&judge));
+        let step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Sync));
+        machine.check_invariants();
+        assert_eq!(decision(&step).map(|decision| &decision.certificate), Some(&good));
+    }
+}
+
+#[test]
+fn a_quorum_for_an_invalid_block_stops_the_machine() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+    machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Invalid, Origin::Consensus));
+    let precommit =
+        |index| message(Message::Vote(group.vote(index, VoteKind::Precommit, 1, Some(value("block")))));
+    let steps: Vec<_> = (0..3).map(|index| machine.step(NOW, precommit(index))).collect();
+    let halted = Effect::Halt(Error::CertifiedInvalid { height: Height(1), value: value("block") });
+    assert!(steps[2].now.contains(&halted));
+    assert!(steps.iter().all(|step| decision(step).is_none()));
+}
+
+#[test]
+fn messages_of_the_next_height_wait_for_it() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let early = Message::Vote(group.vote(0, VoteKind::Prevote, 2, None));
+    let step = machine.step(NOW, message(early.clone()));
+    assert_eq!(step.now, [Effect::Ahead { peer: PEER, height: Height(2) }]);
+    assert_eq!(machine.step(NOW, message(early)), Step::default(), "said once");
+    let next = StartHeight { height: Height(2), ..group.start(Start::Now) };
+    let step = machine.step(NOW, Input::StartHeight(next));
+    assert_eq!(step.journal.len(), 1, "the vote was consumed");
+}
+
+#[test]
+fn rounds_beyond_the_encodings_are_ignored() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let mut vote = group.vote(0, VoteKind::Prevote, 1, None);
+    vote.vote.round = u32::MAX;
+    assert_eq!(machine.step(NOW, message(Message::Vote(vote))), Step::default());
+    let mut proposal = group.proposal(0, 0, value("block"));
+    proposal.proposal.pol_round = Some(u32::MAX);
+    assert_eq!(machine.step(NOW, message(Message::Proposal(proposal))), Step::default());
+}
+
+#[test]
+fn an_old_value_is_not_proposed_again_without_pol() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(1, None, group.start(Start::Now));
+    machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+    // Round 0 fails for want of a body; node 1 leads round 1.
+    let mut now = NOW;
+    while machine.round() == Some(0) {
+        now = machine.deadline().unwrap();
+        machine.step(now, Input::Fired);
+        for kind in [VoteKind::Prevote, VoteKind::Precommit] {
+            for index in [0, 2, 3] {
+                machine.step(now, message(Message::Vote(group.vote(index, kind, 1, None))));
+            }
+        }
+    }
+    let propose = |value| Input::Propose { height: Height(1), round: 1, value };
+    assert_eq!(machine.step(now, propose(value("block"))), Step::default());
+    let step = machine.step(now, propose(value("a new block")));
+    assert!(step.durable.iter().any(|effect| matches!(effect, Effect::Publish(Message::Proposal(_)))));
+}
+
+#[test]
+fn an_observer_decides_and_signs_nothing() {
+    let group = Group::new(4);
+    let cache = Box::new(LocalCache::default());
+    let (mut machine, _) =
+        Consensus::start(NOW, group.chain_id.clone(), None, cache, group.start(Start::Now));
+    machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+    let mut step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Consensus));
+    for index in 0..3 {
+        assert_eq!((votes(&step), step.mark), (Vec::new(), None));
+        step = machine.step(
+            NOW,
+            message(Message::Vote(group.vote(index, VoteKind::Precommit, 1, Some(value("block"))))),
+        );
+    }
+    assert!(decision(&step).is_some());
+}
