@@ -1,10 +1,12 @@
-//! Answers the engine's effects: signs, verifies, records, keeps timers, and collects what the shell is to do.
+//! The engine's surroundings: the running height, the key, and what the shell is to do.
+//!
+//! `effects.rs` maps the engine's effects to what is done here.
 
 use crate::engine::{
-    self, ConsensusMsg, Group, Resumable as _, Resume,
+    self, Group,
     context::{EngineProposal, EngineVote, Set},
     convert,
-    types::{self, CommitCertificate, SignedMessage, Timeout, TimeoutKind, Validator as _, ValueOrigin},
+    types::{self, CommitCertificate, Timeout, TimeoutKind, Validator as _, ValueOrigin},
 };
 use crate::interface::{AbstainReason, Decision, Effect, Start, StartHeight, Step};
 use crate::journal::{Entry, Origin, Record, TimeoutStep};
@@ -13,7 +15,7 @@ use crate::pending::Peer;
 use crate::signer::{Mark, Refusal, SignedStep, Signer};
 use crate::timeliness::{Judgement, Values};
 use crate::timers::Timers;
-use crate::verify::{Verifier, round_threshold};
+use crate::verify::Verifier;
 use catenary_crypto::Signature;
 use catenary_types::{Address, Height, Timestamp};
 use std::collections::BTreeSet;
@@ -105,110 +107,6 @@ impl Host {
         self.signer.as_ref().is_some_and(|signer| signer.address() == address)
     }
 
-    /// Answers one effect. Every answer is at hand, so the engine runs from input to end without a pause.
-    pub(crate) fn answer(&mut self, effect: engine::Effect) -> Resume {
-        match effect {
-            engine::Effect::CancelAllTimeouts(resume) => resume.resume_with(self.running.timers.clear()),
-            engine::Effect::CancelTimeout(timeout, resume) => {
-                resume.resume_with(self.running.timers.cancel(timeout))
-            }
-            engine::Effect::ScheduleTimeout(timeout, resume) => resume.resume_with(self.start_timer(timeout)),
-            engine::Effect::StartRound(height, round, leader, _, resume) => {
-                let round = convert::round_number(round);
-                resume.resume_with(self.at_once(Effect::RoundStarted {
-                    height: height.0,
-                    round,
-                    leader: leader.0,
-                }))
-            }
-            engine::Effect::PublishConsensusMsg(message, resume) => {
-                resume.resume_with(self.publish(convert::consensus_message_back(&message)))
-            }
-            engine::Effect::PublishLivenessMsg(message, resume) => {
-                resume.resume_with(self.publish(convert::liveness_message_back(&message)))
-            }
-            engine::Effect::RepublishVote(vote, resume) => {
-                resume.resume_with(self.publish(Message::Vote(convert::vote_back(&vote))))
-            }
-            engine::Effect::RepublishRoundCertificate(certificate, resume) => {
-                let certificate = convert::round_certificate_back(&certificate);
-                resume.resume_with(self.publish(Message::Round(certificate)))
-            }
-            engine::Effect::GetValue(_, round, _, resume) => {
-                resume.resume_with(self.build(convert::round_number(round)))
-            }
-            engine::Effect::RestreamProposal(height, round, _, _, value, resume) => {
-                let round = convert::round_number(round);
-                let effect = Effect::Restream { height: height.0, round, value };
-                resume.resume_with(self.step.durable.push(effect))
-            }
-            engine::Effect::CertVerifiedSyncValue(response, _, resume) => {
-                let value = response.certificate.value_id;
-                resume.resume_with(self.at_once(Effect::JudgeSynced { height: self.height(), value }))
-            }
-            engine::Effect::CertRejectedSyncValue(_, height, error, resume) => {
-                resume.resume_with(self.refuse_sync(height.0, error.to_string()))
-            }
-            // The whole story follows with `Finalize`, in the same run: no target time is ever given.
-            engine::Effect::Decide(_, _, resume) => resume.resume_with(()),
-            engine::Effect::Finalize(certificate, _, evidence, resume) => {
-                let evidence = convert::evidence_back(&evidence, self.running.start.last_time);
-                resume.resume_with(self.decide(&certificate, evidence))
-            }
-            engine::Effect::SignVote(vote, resume) => match self.sign_vote(&vote) {
-                Some(signature) => resume.resume_with(SignedMessage::new(vote, signature)),
-                // Not the answer that the engine waits for: it gives up the run.
-                None => Resume::Continue,
-            },
-            engine::Effect::SignProposal(proposal, resume) => match self.sign_proposal(&proposal) {
-                Some(signature) => resume.resume_with(SignedMessage::new(proposal, signature)),
-                None => Resume::Continue,
-            },
-            engine::Effect::WalAppend(_, input, resume) => resume.resume_with(self.record(&input)),
-            verification => self.verify(verification),
-        }
-    }
-
-    /// Answers the effects that ask whether signatures verify.
-    ///
-    /// The engine panics when its own certificate is refused. That cannot happen: it is made of votes that it had verified
-    /// here one by one, over the same set, and the same check gives the same answer.
-    fn verify(&mut self, effect: engine::Effect) -> Resume {
-        let (verifier, last_time) = (&mut self.verifier, self.running.start.last_time);
-        match effect {
-            engine::Effect::VerifySignature(signed, key, resume) => {
-                resume.resume_with(match &signed.message {
-                    ConsensusMsg::Vote(vote) => {
-                        verifier.vote(&key, &convert::unsigned_vote_back(vote), last_time, &signed.signature)
-                    }
-                    ConsensusMsg::Proposal(proposal) => {
-                        verifier.proposal(&key, &convert::unsigned_proposal_back(proposal), &signed.signature)
-                    }
-                })
-            }
-            engine::Effect::VerifyCommitCertificate(certificate, set, thresholds, resume) => {
-                let votes = convert::commit_votes(&certificate);
-                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
-            }
-            engine::Effect::VerifyExtendedCommitCertificate(certificate, set, thresholds, _, resume) => {
-                let certificate = certificate.trim_vote_extensions();
-                let votes = convert::commit_votes(&certificate);
-                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
-            }
-            engine::Effect::VerifyPolkaCertificate(certificate, set, thresholds, resume) => {
-                let certificate = convert::polka_back(&certificate);
-                resume.resume_with(verifier.polka(&set, &certificate, last_time, thresholds.quorum))
-            }
-            engine::Effect::VerifyRoundCertificate(certificate, set, thresholds, resume) => {
-                let threshold = round_threshold(&certificate.cert_type, &thresholds);
-                let certificate = convert::round_certificate_back(&certificate);
-                resume.resume_with(verifier.round(&set, &certificate, last_time, threshold))
-            }
-            // Vote extensions are off, and everything else is answered before: the engine would give up the run.
-            _ => Resume::Continue,
-        }
-    }
-
     pub(crate) fn at_once(&mut self, effect: Effect) {
         self.step.now.push(effect);
     }
@@ -224,12 +122,12 @@ impl Host {
         }
     }
 
-    fn publish(&mut self, message: Message) {
+    pub(crate) fn publish(&mut self, message: Message) {
         self.step.durable.push(Effect::Publish(message));
     }
 
     /// The engine decides in the middle of a run and goes on scheduling; a decided height waits for nothing.
-    fn start_timer(&mut self, timeout: Timeout) {
+    pub(crate) fn start_timer(&mut self, timeout: Timeout) {
         if !self.running.decided {
             let deadline = self.deadline_of(timeout);
             self.running.timers.start(timeout, deadline);
@@ -250,7 +148,7 @@ impl Host {
         self.at_once(Effect::Build { height: self.height(), round, deadline });
     }
 
-    fn decide(&mut self, certificate: &CommitCertificate<Group>, evidence: Vec<Evidence>) {
+    pub(crate) fn decide(&mut self, certificate: &CommitCertificate<Group>, evidence: Vec<Evidence>) {
         let value = certificate.value_id;
         let certificate = convert::commit_back(certificate, self.running.start.validators.addresses());
         self.running.decided = true;
@@ -265,13 +163,13 @@ impl Host {
         std::mem::take(&mut self.step)
     }
 
-    fn sign_vote(&mut self, vote: &EngineVote) -> Option<Signature> {
+    pub(crate) fn sign_vote(&mut self, vote: &EngineVote) -> Option<Signature> {
         let vote = convert::unsigned_vote_back(vote);
         let message = vote.sign_bytes(self.verifier.chain_id(), self.running.start.last_time);
         self.sign(vote.round, vote.kind.into(), &message)
     }
 
-    fn sign_proposal(&mut self, proposal: &EngineProposal) -> Option<Signature> {
+    pub(crate) fn sign_proposal(&mut self, proposal: &EngineProposal) -> Option<Signature> {
         let proposal = convert::unsigned_proposal_back(proposal);
         let message = proposal.sign_bytes(self.verifier.chain_id());
         self.sign(proposal.round, SignedStep::Proposal, &message)
@@ -294,7 +192,7 @@ impl Host {
     }
 
     /// Records what the engine has just consumed, and learns from it: only what passed the engine's own checks gets here.
-    fn record(&mut self, input: &engine::Input) {
+    pub(crate) fn record(&mut self, input: &engine::Input) {
         let entry = match input {
             engine::Input::Vote(signed) => {
                 self.hear(signed.message.validator.0);
@@ -382,12 +280,12 @@ impl Host {
                 own.push((Mark::new(vote.height, vote.round, vote.kind.into(), &bytes), bytes, signature));
             }
         }
-        if let Message::Proposal(SignedProposal { proposal, signature }) = message {
-            if self.is_own(proposal.proposer) {
-                let bytes = proposal.sign_bytes(chain_id);
-                let mark = Mark::new(proposal.height, proposal.round, SignedStep::Proposal, &bytes);
-                own.push((mark, bytes, *signature));
-            }
+        if let Message::Proposal(SignedProposal { proposal, signature }) = message
+            && self.is_own(proposal.proposer)
+        {
+            let bytes = proposal.sign_bytes(chain_id);
+            let mark = Mark::new(proposal.height, proposal.round, SignedStep::Proposal, &bytes);
+            own.push((mark, bytes, *signature));
         }
         own
     }

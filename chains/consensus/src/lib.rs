@@ -47,6 +47,7 @@
 //! - No type of the engine appears in the interface; the engine is driven in one place.
 //! - What peers can make this machine hold is bounded: messages per peer, rounds ahead, proposals per round, values.
 
+mod effects;
 mod engine;
 mod host;
 mod interface;

@@ -383,7 +383,7 @@ impl Consensus {
         let Some(state) = self.state.as_mut() else { return };
         let result = engine::run(state, input, |effect| self.host.answer(effect));
         let Err(error) = result else { return };
-        match (self.host.refusal.take(), &error) {
+        match (self.host.refusal.take(), &*error) {
             (Some(refusal), _) => self.abstain(AbstainReason::Refused(refusal)),
             (None, engine::Error::ReplayDivergence(..)) => self.abstain(AbstainReason::Diverged),
             (None, _) => self.halt(Error::Engine { height: self.host.height(), detail: error.to_string() }),

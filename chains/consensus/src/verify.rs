@@ -63,6 +63,7 @@ pub(crate) struct Verifier {
 
 type CertificateResult = Result<(), CertificateError<Group>>;
 
+#[expect(clippy::result_large_err, reason = "the engine's own type, handed straight back to it")]
 impl Verifier {
     pub(crate) fn new(chain_id: ChainId, cache: Box<dyn SignatureCache>) -> Self {
         Self { chain_id, cache }

@@ -1,5 +1,7 @@
 //! The journal's bytes: one encoding per record, pinned, and any bytes read or are refused.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use catenary_consensus::journal::{Entry, Origin, Record, TimeoutStep};
 use catenary_consensus::timeliness::Judgement;
 use catenary_consensus::{

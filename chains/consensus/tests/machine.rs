@@ -1,5 +1,8 @@
 //! The machine's interface, step by step: sleeping, waking, restarting, syncing, refusing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+use catenary_consensus::journal::Entry;
 use catenary_consensus::{
     AbstainReason, Consensus, Decision, Effect, Error, Input, LocalCache, Mark, Message, Origin, Peer,
     Proposal, Record, SignedProposal, SignedStep, SignedVote, Signer, Start, StartHeight, Step,
@@ -168,8 +171,6 @@ fn more_than_a_third_of_the_power_wakes_and_strangers_do_not() {
     assert_eq!(recorded.count(), 2, "what waited is taken up");
     machine.check_invariants();
 }
-
-use catenary_consensus::journal::Entry;
 
 /// Everything that node 3 of four consumes and signs until it decides, with node 0 leading.
 fn journal_of_a_decision(group: &Group) -> (Vec<Record>, Vec<Step>) {

@@ -50,7 +50,7 @@ pub(crate) fn run(
     state: &mut State,
     input: Input,
     mut answer: impl FnMut(Effect) -> Resume,
-) -> Result<(), Error> {
+) -> Result<(), Box<Error>> {
     core::process!(
         input: input,
         state: state,

@@ -9,6 +9,11 @@ use catenary_types::{Address, CommitSignature, Height, Timestamp, VoteKind};
 /// Crashes, losses and delays at once.
 const ROUGH: Faults = Faults { delay_ms_max: 60, loss_percent: 5, crash_per_10_000: 40, flush_ms_max: 20 };
 
+/// Seeds per group size: a dozen by default, as many as `SIMULATION_SEEDS` says in long runs.
+fn seeds() -> std::ops::Range<u64> {
+    0..std::env::var("SIMULATION_SEEDS").map_or(12, |text| text.parse().unwrap())
+}
+
 /// Runs rough for a while, then lets the faults stop and all catch up.
 fn rough_then_calm(members: usize, seed: u64, losses: impl Fn(usize) -> Vec<Loss>) -> World {
     let mut world = World::new(members, seed, ROUGH);
@@ -36,7 +41,7 @@ fn groups_of_every_size_decide() {
 fn crashes_losses_and_delays_break_neither_safety_nor_the_way_back() {
     let mut crashes = 0;
     for members in [1, 2, 3, 4, 7] {
-        for seed in 0..12 {
+        for seed in seeds() {
             // The journal alone is enough, so half of the crashes lose the guard's file.
             let world =
                 rough_then_calm(members, seed * 100 + members as u64, |_| vec![Loss::Nothing, Loss::Guard]);
@@ -50,7 +55,7 @@ fn crashes_losses_and_delays_break_neither_safety_nor_the_way_back() {
 #[test]
 fn the_guard_alone_keeps_a_validator_from_contradicting_itself() {
     let mut abstained = 0;
-    for seed in 0..12 {
+    for seed in seeds() {
         // One of four: a validator without its journal has forgotten its lock and sits the height out.
         let lose = |node| vec![if node == 0 { Loss::Journal } else { Loss::Nothing }];
         let world = rough_then_calm(4, seed, lose);
@@ -159,7 +164,7 @@ fn a_leader_that_proposes_two_blocks_is_reported_and_forks_nobody() {
         let lie = move |to: usize, packet: &Packet, group: &Group| match packet {
             Packet::Consensus(Message::Proposal(signed)) if signed.proposal.height == Height(1) => {
                 let mut packets = twin(group, &signed.proposal).to_vec();
-                packets.insert(if to % 2 == 0 { 0 } else { 2 }, packet.clone());
+                packets.insert(if to.is_multiple_of(2) { 0 } else { 2 }, packet.clone());
                 packets
             }
             _ => vec![packet.clone()],
