@@ -3,29 +3,63 @@
 use crate::arena::NodeRef;
 use catenary_crypto::Hash;
 
-/// A key and its value in one allocation.
-#[derive(Default)]
-pub(crate) struct Entry {
-    bytes: Box<[u8]>,
-    key_length: u32,
+/// Most bytes of key and value together that stand in the slot itself.
+const INLINE: usize = 61;
+
+/// A key and its value, in one cache line if they are short, as nearly all are: then a leaf costs no allocation.
+#[repr(align(64))]
+pub(crate) struct Entry(Form);
+
+enum Form {
+    Inline { key_length: u8, value_length: u8, bytes: [u8; INLINE] },
+    Spilled { bytes: Box<[u8]>, key_length: u32 },
+}
+
+const _: () = assert!(size_of::<Entry>() == 64);
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self(Form::Inline { key_length: 0, value_length: 0, bytes: [0; INLINE] })
+    }
 }
 
 impl Entry {
     pub(crate) fn new(key: &[u8], value: &[u8]) -> Self {
+        let length = key.len() + value.len();
+        if length <= INLINE {
+            let mut bytes = [0; INLINE];
+            bytes[..key.len()].copy_from_slice(key);
+            bytes[key.len()..length].copy_from_slice(value);
+            let (key_length, value_length) = (key.len() as u8, value.len() as u8);
+            return Self(Form::Inline { key_length, value_length, bytes });
+        }
         let key_length = u32::try_from(key.len()).expect("keys are far below 4 GiB");
-        Self { bytes: [key, value].concat().into_boxed_slice(), key_length }
+        Self(Form::Spilled { bytes: [key, value].concat().into_boxed_slice(), key_length })
     }
 
     pub(crate) fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_length as usize]
+        match &self.0 {
+            Form::Inline { key_length, bytes, .. } => &bytes[..usize::from(*key_length)],
+            Form::Spilled { bytes, key_length } => &bytes[..*key_length as usize],
+        }
     }
 
     pub(crate) fn value(&self) -> &[u8] {
-        &self.bytes[self.key_length as usize..]
+        match &self.0 {
+            Form::Inline { key_length, value_length, bytes } => {
+                let from = usize::from(*key_length);
+                &bytes[from..from + usize::from(*value_length)]
+            }
+            Form::Spilled { bytes, key_length } => &bytes[*key_length as usize..],
+        }
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len()
+    /// Bytes held outside the slot.
+    pub(crate) fn spilled_bytes(&self) -> usize {
+        match &self.0 {
+            Form::Inline { .. } => 0,
+            Form::Spilled { bytes, .. } => bytes.len(),
+        }
     }
 }
 
@@ -95,6 +129,19 @@ pub(crate) fn first_difference(left: &[u8], right: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn entries_of_every_length_give_back_what_they_hold() {
+        for (key, value) in
+            [(1, 1), (24, 16), (1, INLINE - 1), (INLINE, 0), (INLINE, 1), (1, INLINE), (900, 9_000)]
+        {
+            let (key, value) = (vec![1; key], vec![2; value]);
+            let entry = Entry::new(&key, &value);
+            assert_eq!((entry.key(), entry.value()), (&key[..], &value[..]));
+            let spilled = if key.len() + value.len() <= INLINE { 0 } else { key.len() + value.len() };
+            assert_eq!(entry.spilled_bytes(), spilled);
+        }
+    }
 
     #[test]
     fn the_last_change_of_a_key_counts() {

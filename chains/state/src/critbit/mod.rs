@@ -75,7 +75,7 @@ pub struct CritBitTree {
     history: History,
     /// Nodes that the commit under way has replaced.
     replaced: Vec<NodeRef>,
-    entry_bytes: usize,
+    spilled_bytes: usize,
 }
 
 impl CritBitTree {
@@ -86,7 +86,7 @@ impl CritBitTree {
             leaves: Arena::new(),
             history: History::new(),
             replaced: Vec::new(),
-            entry_bytes: 0,
+            spilled_bytes: 0,
         }
     }
 
@@ -136,7 +136,7 @@ impl CritBitTree {
         for node in self.history.prune(below) {
             match node.unpack() {
                 Node::Empty => {}
-                Node::Leaf(handle) => self.entry_bytes -= self.leaves.remove(handle).bytes(),
+                Node::Leaf(handle) => self.spilled_bytes -= self.leaves.remove(handle).spilled_bytes(),
                 Node::Inner(handle) => drop(self.inner.remove(handle)),
             }
         }
@@ -148,7 +148,7 @@ impl CritBitTree {
             leaves: self.len(),
             leaf_nodes: self.leaves.live(),
             inner_nodes: self.inner.live(),
-            bytes: self.inner.bytes() + self.leaves.bytes() + self.entry_bytes,
+            bytes: self.inner.bytes() + self.leaves.bytes() + self.spilled_bytes,
         }
     }
 

@@ -73,7 +73,7 @@ impl CritBitTree {
         }
         let Some(value) = op.value else { return Child::EMPTY };
         let entry = Entry::new(op.key, value);
-        self.entry_bytes += entry.bytes();
+        self.spilled_bytes += entry.spilled_bytes();
         let hash = leaf_hash(op.key, &node_hash(&[value]));
         Child { node: NodeRef::leaf(self.leaves.insert(entry)), hash }
     }

@@ -28,7 +28,7 @@ mod update;
 use crate::arena::{Arena, Node, NodeRef};
 use crate::entry::{Child, Entry, bit};
 use crate::history::History;
-use crate::node_hash::node_hash;
+use crate::node_hash::{node_hash, pair_hash};
 use catenary_crypto::Hash;
 use nodes::InnerNodes;
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ pub use prove::jellyfish_spec;
 /// Domain of leaf hashes.
 pub(crate) const LEAF_PREFIX: &[u8] = b"JMT::LeafNode";
 /// Domain of inner hashes.
-pub(crate) const INNER_PREFIX: &[u8] = b"JMT::IntrnalNode";
+pub(crate) const INNER_PREFIX: &[u8; 16] = b"JMT::IntrnalNode";
 /// Hash of a subtree without leaves.
 pub(crate) const PLACEHOLDER: Hash = Hash(*b"SPARSE_MERKLE_PLACEHOLDER_HASH__");
 
@@ -50,7 +50,7 @@ pub(crate) fn leaf_hash(key_hash: &Hash, value_hash: &Hash) -> Hash {
 
 /// Hash of an inner node.
 pub(crate) fn inner_hash(left: &Hash, right: &Hash) -> Hash {
-    node_hash(&[INNER_PREFIX, &left.0, &right.0])
+    pair_hash(INNER_PREFIX, left, right)
 }
 
 /// What a tree holds, for metrics and benchmarks.
@@ -76,7 +76,7 @@ pub struct JellyfishTree {
     /// Raw keys of the newest version in order, for scans.
     index: Option<BTreeSet<Box<[u8]>>>,
     length: usize,
-    entry_bytes: usize,
+    spilled_bytes: usize,
 }
 
 impl JellyfishTree {
@@ -89,7 +89,7 @@ impl JellyfishTree {
             replaced: Vec::new(),
             index: None,
             length: 0,
-            entry_bytes: 0,
+            spilled_bytes: 0,
         }
     }
 
@@ -163,7 +163,7 @@ impl JellyfishTree {
         for node in self.history.prune(below) {
             match node.unpack() {
                 Node::Empty => {}
-                Node::Leaf(handle) => self.entry_bytes -= self.leaves.remove(handle).bytes(),
+                Node::Leaf(handle) => self.spilled_bytes -= self.leaves.remove(handle).spilled_bytes(),
                 Node::Inner(handle) => self.inner.remove(handle),
             }
         }
@@ -175,7 +175,7 @@ impl JellyfishTree {
             leaves: self.length,
             leaf_nodes: self.leaves.live(),
             inner_nodes: self.inner.live(),
-            bytes: self.inner.bytes() + self.leaves.bytes() + self.entry_bytes,
+            bytes: self.inner.bytes() + self.leaves.bytes() + self.spilled_bytes,
         }
     }
 

@@ -51,7 +51,9 @@ impl InnerNodes {
 
     /// Touches the slots that the next `count` nodes will go to; the result is of no use.
     pub(super) fn touch_free(&self, count: usize) -> u8 {
-        self.hashes.next_free(count).fold(0, |touched, hashes| touched ^ hashes.0[0].0[0])
+        let hashes = self.hashes.next_free(count).fold(0, |touched, hashes| touched ^ hashes.0[0].0[0]);
+        let links = self.links.next_free(count).filter(|links| links[0] == links[1]).count();
+        hashes ^ links as u8
     }
 
     pub(super) fn live(&self) -> usize {

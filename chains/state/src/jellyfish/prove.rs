@@ -115,7 +115,7 @@ impl JellyfishTree {
         let path = trail.turns.iter().rev().map(|turn| {
             let [left, right] = self.inner.hashes(turn.inner);
             let (prefix, suffix) = if turn.right {
-                ([INNER_PREFIX, &left.0].concat(), Vec::new())
+                ([&INNER_PREFIX[..], &left.0].concat(), Vec::new())
             } else {
                 (INNER_PREFIX.to_vec(), right.0.to_vec())
             };
