@@ -48,6 +48,8 @@ pub mod messages;
 mod port;
 pub mod proof;
 pub mod records;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use app::{KIND, PacketApp};
 pub use batch::is_redundant;
