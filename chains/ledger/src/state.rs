@@ -16,16 +16,6 @@ use std::collections::BTreeMap;
 /// A proof of the state after H is asked for when header H+1 is final; the rest is room for slow readers.
 pub const VERSIONS_KEPT: u64 = 64;
 
-/// The stores of every chain and what stands under their roots.
-pub const STORES: [(StoreName, StoreKind); 6] = [
-    (ADMIN, StoreKind::Jellyfish),
-    (ASSET, StoreKind::Jellyfish),
-    (CLIENTS, StoreKind::Jellyfish),
-    (IBC, StoreKind::CritBit),
-    (INDEX, StoreKind::Jellyfish),
-    (REPLAY, StoreKind::External),
-];
-
 /// State after a block; versions are heights, see [`VERSIONS_KEPT`].
 pub struct State {
     stores: Multistore,
@@ -35,6 +25,16 @@ pub struct State {
 }
 
 impl State {
+    /// The stores of every chain and what stands under their roots.
+    pub const STORES: [(StoreName, StoreKind); 6] = [
+        (ADMIN, StoreKind::Jellyfish),
+        (ASSET, StoreKind::Jellyfish),
+        (CLIENTS, StoreKind::Jellyfish),
+        (IBC, StoreKind::CritBit),
+        (INDEX, StoreKind::Jellyfish),
+        (REPLAY, StoreKind::External),
+    ];
+
     /// The state that holds these writes and nothing else, at height 0.
     pub(crate) fn genesis(writes: BTreeMap<StoreName, Batch>) -> Self {
         Self::restore(Height(0), writes, ReplayWindow::default())
@@ -43,7 +43,7 @@ impl State {
     /// The state of a height from its whole content, as a checkpoint keeps it. Whoever calls this compares
     /// [`Self::app_hash`] with the header before trusting it.
     pub fn restore(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
-        let stores = Multistore::new(&STORES).expect("the list of stores is well formed");
+        let stores = Multistore::new(&Self::STORES).expect("the list of stores is well formed");
         let mut state = Self { stores, replay, height, app_hash: Hash::default() };
         state.commit(content);
         state
@@ -81,6 +81,16 @@ impl State {
     /// The stores, for reads and proofs at recent heights.
     pub fn stores(&self) -> &Multistore {
         &self.stores
+    }
+
+    /// Every key and value, for a checkpoint.
+    pub fn content(&self) -> BTreeMap<StoreName, Batch> {
+        let trees = Self::STORES.iter().filter(|(_, kind)| kind.tree().is_some());
+        let batch = |name: StoreName| {
+            let entries = self.stores.iter_store(self.height.0, name).expect("the latest version is always there");
+            entries.map(|(key, value)| (key.to_vec(), Some(value.to_vec()))).collect()
+        };
+        trees.map(|(name, _)| (*name, batch(*name))).collect()
     }
 
     /// Ids of recent transactions.

@@ -33,6 +33,6 @@ pub use certificate::{CertificateError, verify_certificate};
 pub use limits::{POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX};
 pub use replica::{Committed, Effect, Input, Recovered, Replica, Step, Ticket};
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
-pub use tip::Tip;
+pub use tip::{Tip, TipBlock};
 pub use wiring::from_consensus;
 pub use worker::{Admission, Admitted, Checkpoint, Done, Executed, Job, RecoveryError, Worker};

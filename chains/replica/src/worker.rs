@@ -4,6 +4,7 @@
 
 use crate::{
     block::{BlockError, check_block, decode, verify_transactions},
+    certificate::verify_certificate,
     limits::POOL_TRANSACTIONS_MAX,
     pool::{Room, Waiting},
     submission::{Refusal, RefusalReason},
@@ -173,7 +174,11 @@ impl Worker {
         tip: Tip,
         recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
     ) -> Self {
-        let since_checkpoint = Checkpoint { height: state.height(), ..Checkpoint::default() };
+        let mut since_checkpoint = Checkpoint { height: state.height(), ..Checkpoint::default() };
+        if state.height() == Height(0) {
+            // No checkpoint holds the genesis yet.
+            since_checkpoint.changes = state.content();
+        }
         Self { ledger, state, tip, recent, verified: BTreeSet::new(), since_checkpoint }
     }
 
@@ -222,6 +227,9 @@ impl Worker {
         if certificate.height != height || certificate.block != header.hash() {
             return Err(failed("its certificate is for another block".into()));
         }
+        let (set, parameters) = (&self.tip.next_validators, &self.tip.parameters);
+        let verified = verify_certificate(&certificate, &self.tip.chain_id, set, parameters, header.time);
+        verified.map_err(|error| failed(error.to_string()))?;
         self.execute(Arc::new(block), certificate).map_err(|error| failed(error.to_string()))
     }
 

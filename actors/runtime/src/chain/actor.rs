@@ -1,0 +1,198 @@
+//! The actix side of a chain.
+
+use crate::{
+    capacities, clock,
+    consensus::ConsensusActor,
+    executor::Lane,
+    host::Host,
+    index_writer::IndexWriter,
+    journal::ChainJournal,
+    supervisor::Watch,
+};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
+use catenary_relay::query::{Activity, ChainStatus};
+use catenary_types::Timestamp;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// How often the index is brought to the present height, if it changed.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a chain's mailbox takes. From outside: submissions and questions, refused with "busy" when it is full. The rest
+/// are completions of the chain's own effects, as many as were started.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum ChainMessage {
+    /// A client submits envelopes.
+    Submit { envelopes: Vec<Vec<u8>>, reply: oneshot::Sender<Vec<SubmitOutcome>> },
+    /// Somebody asks how the chain is.
+    Status(oneshot::Sender<ChainStatus>),
+    /// An effect of consensus.
+    Replica(Box<Input>),
+    /// The worker did a job.
+    Done(Box<Done>),
+    /// A checkpoint is in the index, or could not be written.
+    CheckpointWritten(Result<(), String>),
+    /// The storage of this chain failed.
+    Failed(String),
+    /// The operator stops the chain.
+    Stop,
+}
+
+/// One chain on this node.
+pub(crate) struct ChainActor {
+    pub(super) replica: Replica,
+    pub(super) recovered: Option<Recovered>,
+    pub(super) lane: Arc<Lane<Host>>,
+    pub(super) journal: ChainJournal,
+    pub(super) index: IndexWriter,
+    pub(super) consensus: Option<Addr<ConsensusActor>>,
+    pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
+    pub(super) next_ticket: Ticket,
+    pub(super) pool: usize,
+    timer: Option<(Timestamp, SpawnHandle)>,
+    pub(super) watch: Watch,
+}
+
+/// What a chain actor is made of.
+pub(crate) struct ChainParts {
+    pub(crate) replica: Replica,
+    pub(crate) recovered: Recovered,
+    pub(crate) lane: Arc<Lane<Host>>,
+    pub(crate) journal: ChainJournal,
+    pub(crate) index: IndexWriter,
+    pub(crate) watch: Watch,
+}
+
+impl ChainActor {
+    pub(crate) fn new(parts: ChainParts) -> Self {
+        Self {
+            replica: parts.replica,
+            recovered: Some(parts.recovered),
+            lane: parts.lane,
+            journal: parts.journal,
+            index: parts.index,
+            consensus: None,
+            replies: BTreeMap::new(),
+            next_ticket: 0,
+            pool: 0,
+            timer: None,
+            watch: parts.watch,
+        }
+    }
+
+    /// Gives the chain its consensus group and starts it.
+    pub(crate) fn with_consensus(mut self, consensus: Addr<ConsensusActor>) -> Self {
+        self.consensus = Some(consensus);
+        self
+    }
+
+    fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let Step { journal, effects } = self.replica.step(clock::now(), input);
+        for block in journal {
+            if let Err(refused) = self.journal.append_body(&block) {
+                return self.fail(format!("journal: {}", refused.reason), ctx);
+            }
+        }
+        for effect in effects {
+            if let Err(reason) = self.run_effect(effect, ctx) {
+                return self.fail(reason, ctx);
+            }
+        }
+        self.arm(ctx);
+    }
+
+    /// Keeps one timer at the machine's deadline.
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.replica.deadline();
+        if self.timer.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        self.timer = deadline.map(|at| {
+            let fire = |actor: &mut Self, ctx: &mut Context<Self>| {
+                actor.timer = None;
+                actor.take_step(Input::Fired, ctx);
+            };
+            (at, ctx.run_later(clock::until(at), fire))
+        });
+    }
+
+    /// Stops the chain on this node; the supervisor decides what happens next.
+    pub(super) fn fail(&mut self, reason: String, ctx: &mut Context<Self>) {
+        tracing::error!(chain = %self.replica.tip().chain_id, reason, "the chain stops on this node");
+        self.watch.fell(reason);
+        ctx.stop();
+    }
+
+    fn status(&self) -> ChainStatus {
+        let tip = self.replica.tip();
+        ChainStatus {
+            chain_id: tip.chain_id.clone(),
+            height: tip.height,
+            time: tip.time,
+            app_hash: tip.app_hash,
+            trust: tip.parameters.trust,
+            validators: tip.next_validators.validators().len(),
+            pool: self.replica.pool_len(),
+            activity: if self.replica.is_working() { Activity::Working } else { Activity::Idle },
+        }
+    }
+
+    fn checkpoint(&mut self, ctx: &mut Context<Self>) {
+        let (index, address) = (self.index.clone(), ctx.address());
+        // A closed lane means that the chain is stopping.
+        let _ = self.lane.run(move |host| match host.checkpoint() {
+            Ok(None) => {}
+            Ok(Some(batch)) => {
+                let space = host.space();
+                index.write(space, batch, move |result| {
+                    address.do_send(ChainMessage::CheckpointWritten(result.map_err(|error| error.to_string())));
+                });
+            }
+            Err(reason) => address.do_send(ChainMessage::Failed(reason)),
+        });
+    }
+}
+
+impl Actor for ChainActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(capacities::CHAIN);
+        ctx.run_interval(CHECKPOINT_INTERVAL, Self::checkpoint);
+        let recovered = self.recovered.take().unwrap_or_default();
+        self.take_step(Input::Start(recovered), ctx);
+    }
+}
+
+impl Handler<ChainMessage> for ChainActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ChainMessage, ctx: &mut Self::Context) {
+        match message {
+            ChainMessage::Submit { envelopes, reply } => {
+                self.next_ticket += 1;
+                self.replies.insert(self.next_ticket, reply);
+                self.take_step(Input::Submit { ticket: self.next_ticket, envelopes }, ctx);
+            }
+            ChainMessage::Status(reply) => {
+                // Whoever asked may be gone.
+                let _ = reply.send(self.status());
+            }
+            ChainMessage::Replica(input) => self.take_step(*input, ctx),
+            ChainMessage::Done(done) => self.take_step(Input::Done(*done), ctx),
+            ChainMessage::CheckpointWritten(Ok(())) => {
+                let _ = self.lane.run(Host::checkpoint_written);
+            }
+            ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => self.fail(reason, ctx),
+            ChainMessage::Stop => {
+                self.watch.stopped();
+                ctx.stop();
+            }
+        }
+    }
+}

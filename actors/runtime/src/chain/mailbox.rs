@@ -1,0 +1,250 @@
+//! The public handle of a chain: what anybody may ask of it.
+
+use super::actor::{ChainActor, ChainMessage};
+use crate::{capacities, executor::Lane, feed::Feed, host::Host, reader::Reader};
+use actix::Addr;
+use catenary_apps::asset::AssetKey;
+use catenary_crypto::Hash;
+use catenary_ledger::{ReferenceEntry, State, View, records::ReadRecords, reference_key, stores};
+use catenary_relay::{
+    gateway::{GatewayError, ProofRequest, SharedBlock, SubmitOutcome},
+    query::{
+        AccountView, Activity, At, BlockView, ChainStatus, HeaderView, ProofView, TransactionName,
+        TransactionView, TransferView,
+    },
+};
+use catenary_types::{AccountId, Amount, AssetId, ChainId, Height, Message};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::oneshot;
+
+type Answer<T> = Result<T, GatewayError>;
+
+/// Where a chain's running parts are, if it runs. Outlives stops and restarts.
+pub struct Slot(RwLock<Occupant>);
+
+enum Occupant {
+    /// The chain runs.
+    Running(Running),
+    /// It does not; why, and how it was last seen.
+    Halted { reason: String, last: Option<ChainStatus> },
+}
+
+/// The running parts of a chain.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) chain: Addr<ChainActor>,
+    pub(crate) lane: Arc<Lane<Host>>,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) reader: Reader,
+}
+
+/// A chain on this node. Cheap to clone; every method answers "busy" when the chain's queues are full and "unavailable"
+/// while it is stopped.
+#[derive(Clone)]
+pub struct ChainMailbox {
+    chain_id: ChainId,
+    slot: Arc<Slot>,
+}
+
+impl Slot {
+    /// A slot whose chain has not started.
+    pub(crate) fn empty() -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Occupant::Halted { reason: "it has not started yet".into(), last: None })))
+    }
+
+    pub(crate) fn occupy(&self, running: Running) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(running);
+    }
+
+    /// Tells the chain to stop, then as [`Self::vacate`].
+    pub(crate) fn stop(&self, reason: &str, last: Option<ChainStatus>) {
+        if let Ok(running) = self.running() {
+            running.chain.do_send(ChainMessage::Stop);
+        }
+        self.vacate(reason, last);
+    }
+
+    /// Closes the chain's lane and remembers why it stopped.
+    pub(crate) fn vacate(&self, reason: &str, last: Option<ChainStatus>) {
+        let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
+        if let Occupant::Running(running) = left {
+            running.lane.close();
+        }
+    }
+
+    fn running(&self) -> Answer<Running> {
+        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            Occupant::Running(running) => Ok(running.clone()),
+            Occupant::Halted { reason, .. } => Err(GatewayError::Unavailable(reason.clone())),
+        }
+    }
+
+    fn last_seen(&self) -> Option<ChainStatus> {
+        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            Occupant::Running(_) => None,
+            Occupant::Halted { reason, last } => last.clone().map(|status| ChainStatus {
+                activity: Activity::Halted { reason: reason.clone() },
+                ..status
+            }),
+        }
+    }
+}
+
+fn gone<E>(_: E) -> GatewayError {
+    GatewayError::Unavailable("the chain stopped before it answered".into())
+}
+
+impl ChainMailbox {
+    pub(crate) fn new(chain_id: ChainId, slot: Arc<Slot>) -> Self {
+        Self { chain_id, slot }
+    }
+
+    /// The chain.
+    pub fn chain_id(&self) -> &ChainId {
+        &self.chain_id
+    }
+
+    /// How the chain is; of a stopped one, how it was last seen.
+    pub async fn status(&self) -> Answer<ChainStatus> {
+        if let Some(last) = self.slot.last_seen() {
+            return Ok(last);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(ChainMessage::Status(reply))?;
+        answer.await.map_err(gone)
+    }
+
+    /// Submits envelopes; one answer each, in order.
+    pub async fn submit(&self, envelopes: Vec<Vec<u8>>) -> Answer<Vec<SubmitOutcome>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(ChainMessage::Submit { envelopes, reply })?;
+        answer.await.map_err(gone)
+    }
+
+    /// Waits for the final block of this height.
+    pub async fn final_block(&self, height: Height) -> Answer<SharedBlock> {
+        let feed = self.slot.running()?.feed;
+        feed.block(height).await
+    }
+
+    /// Proves keys of a recent state.
+    pub async fn prove(&self, request: ProofRequest) -> Answer<ProofView> {
+        let above = request.height.next();
+        let header = self.header(Some(above)).await?;
+        let (proof, values) = self.read(move |state| prove(state, &request)).await??;
+        Ok(ProofView { header, proof, values })
+    }
+
+    /// A header with what verifies it; the newest if no height is named.
+    pub async fn header(&self, height: Option<Height>) -> Answer<HeaderView> {
+        let running = self.slot.running()?;
+        let newest = running.feed.tip();
+        let requested = height.unwrap_or(newest);
+        if requested > newest || requested == Height(0) {
+            return Err(GatewayError::Height { requested, oldest: Height(1), newest });
+        }
+        let block = running.feed.block(requested).await?;
+        Ok(HeaderView { signed: block.signed.clone(), validators: block.validators.clone() })
+    }
+
+    /// A block with everything around it; none if it is not final yet.
+    pub async fn block(&self, height: Height) -> Answer<Option<BlockView>> {
+        self.stored(move |reader| reader.block(height)).await
+    }
+
+    /// An account and what it holds of these assets.
+    pub async fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Answer<At<Option<AccountView>>> {
+        self.read(move |state| {
+            let value = state.account(&id).map(|account| AccountView {
+                id,
+                account,
+                frozen: state.get(stores::ASSET, &AssetKey::Frozen(&id).bytes()).is_some(),
+                balances: assets.into_iter().map(|asset| (asset.clone(), balance(state, &id, &asset))).collect(),
+            });
+            At { height: state.height(), value }
+        })
+        .await
+    }
+
+    /// A transaction, if it is in a block.
+    pub async fn transaction(&self, name: TransactionName) -> Answer<At<Option<TransactionView>>> {
+        let newest = self.slot.running()?.feed.tip();
+        let value = match name {
+            TransactionName::Id(tx_id) => self.stored(move |reader| reader.transaction(&tx_id)).await?,
+            TransactionName::Request(sender, request_id) => {
+                self.stored(move |reader| reader.request(&sender, &request_id)).await?
+            }
+            TransactionName::Reference(sender, reference) => {
+                let key = reference_key(&sender, &reference);
+                match self.read(move |state| state.get(stores::INDEX, &key)).await? {
+                    None => None,
+                    Some(bytes) => {
+                        let entry = ReferenceEntry::decode(&bytes);
+                        let entry = entry.map_err(|error| GatewayError::Damaged(error.to_string()))?;
+                        self.stored(move |reader| reader.transaction(&entry.tx_id)).await?
+                    }
+                }
+            }
+        };
+        Ok(At { height: newest, value })
+    }
+
+    /// A transfer that this chain sent.
+    pub async fn transfer(&self, id: Hash) -> Answer<Option<TransferView>> {
+        self.stored(move |reader| reader.transfer(&id)).await
+    }
+
+    /// Reads the newest state, in turn with the chain's other work.
+    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> Answer<T> {
+        let running = self.slot.running()?;
+        if running.lane.waiting() >= capacities::READS_WAITING {
+            return Err(GatewayError::Busy);
+        }
+        let (reply, answer) = oneshot::channel();
+        let task = move |host: &mut Host| {
+            // Whoever asked may be gone.
+            let _ = reply.send(read(host.worker().state()));
+        };
+        running.lane.run(task).map_err(gone)?;
+        answer.await.map_err(gone)
+    }
+
+    async fn stored<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Answer<T> + Send + 'static,
+    ) -> Answer<T> {
+        let reader = self.slot.running()?.reader;
+        tokio::task::spawn_blocking(move || read(&reader)).await.map_err(gone)?
+    }
+
+    fn send(&self, message: ChainMessage) -> Answer<()> {
+        let running = self.slot.running()?;
+        running.chain.try_send(message).map_err(|error| match error {
+            actix::prelude::SendError::Full(_) => GatewayError::Busy,
+            actix::prelude::SendError::Closed(_) => gone(()),
+        })
+    }
+}
+
+fn balance(state: &State, account: &AccountId, asset: &AssetId) -> Amount {
+    let bytes = state.get(stores::ASSET, &AssetKey::Balance { account, asset }.bytes());
+    bytes.and_then(|bytes| bytes.try_into().ok()).map_or(Amount::ZERO, |bytes| Amount(u128::from_be_bytes(bytes)))
+}
+
+type Proven = (Vec<u8>, Vec<Option<Vec<u8>>>);
+
+fn prove(state: &State, request: &ProofRequest) -> Answer<Proven> {
+    let (version, store) = (request.height.0, request.store);
+    let (stores, newest) = (state.stores(), state.height());
+    let keys: Vec<&[u8]> = request.keys.iter().map(Vec::as_slice).collect();
+    let unavailable = |_| GatewayError::Height {
+        requested: request.height,
+        oldest: stores.versions().next().map_or(newest, Height),
+        newest,
+    };
+    let proof = stores.multiproof(version, store, &keys).map_err(unavailable)?;
+    let value = |key: &&[u8]| Ok(stores.get_at(version, store, key).map_err(unavailable)?.map(<[u8]>::to_vec));
+    let values = keys.iter().map(value).collect::<Answer<_>>()?;
+    Ok((proof.encode(), values))
+}

@@ -1,0 +1,164 @@
+//! The actix side of a consensus group.
+
+use super::effects::Durable;
+use crate::{capacities, chain::ChainActor, clock, journal::ChainJournal, supervisor::Watch};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use catenary_consensus::{Consensus, Input, LocalCache, Signer, Step};
+use catenary_types::{ChainId, Timestamp};
+
+/// What a group's mailbox takes. Peer messages are dropped when it is full, the protocol sends again; the rest are
+/// completions of the node's own effects.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum ConsensusMessage {
+    /// From the chain, or from a peer.
+    Input(Box<Input>),
+    /// All records up to this append are on disk.
+    Durable(u64),
+    /// The journal failed; every chain of the node stops.
+    JournalFailed(String),
+}
+
+/// One consensus group on this node.
+pub(crate) struct ConsensusActor {
+    machine: Machine,
+    pub(super) chain: Option<Addr<ChainActor>>,
+    journal: ChainJournal,
+    pub(super) durable: Durable,
+    timer: Option<(Timestamp, SpawnHandle)>,
+    pub(super) watch: Watch,
+}
+
+/// The machine starts with its first height.
+enum Machine {
+    New { chain_id: ChainId, signer: Option<Signer> },
+    Started(Box<Consensus>),
+    /// Only while it changes from one to the other.
+    Starting,
+}
+
+impl Machine {
+    fn step(&mut self, input: Input) -> Step {
+        let now = clock::now();
+        match (std::mem::replace(self, Self::Starting), input) {
+            (Self::Started(mut machine), input) => {
+                let step = machine.step(now, input);
+                *self = Self::Started(machine);
+                step
+            }
+            (Self::New { chain_id, signer }, Input::StartHeight(start)) => {
+                let (machine, step) = Consensus::start(now, chain_id, signer, Box::new(LocalCache::default()), start);
+                *self = Self::Started(Box::new(machine));
+                step
+            }
+            // Whatever comes before the first height comes again.
+            (new, _) => {
+                *self = new;
+                Step::default()
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Started(machine) => machine.deadline(),
+            Self::New { .. } | Self::Starting => None,
+        }
+    }
+}
+
+/// What a consensus actor is made of.
+pub(crate) struct ConsensusParts {
+    pub(crate) chain_id: ChainId,
+    pub(crate) signer: Option<Signer>,
+    pub(crate) journal: ChainJournal,
+    pub(crate) watch: Watch,
+}
+
+impl ConsensusActor {
+    pub(crate) fn new(parts: ConsensusParts, chain: Addr<ChainActor>) -> Self {
+        Self {
+            machine: Machine::New { chain_id: parts.chain_id, signer: parts.signer },
+            chain: Some(chain),
+            journal: parts.journal,
+            durable: Durable::default(),
+            timer: None,
+            watch: parts.watch,
+        }
+    }
+
+    fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let Step { journal, mark, now, durable } = self.machine.step(input);
+        let signed = mark.is_some();
+        if signed || !journal.is_empty() {
+            let number = self.durable.next_append();
+            let address = ctx.address();
+            let on_durable = Box::new(move |result: Result<(), _>| match result {
+                Ok(()) => address.do_send(ConsensusMessage::Durable(number)),
+                Err(error) => address.do_send(ConsensusMessage::JournalFailed(format!("{error}"))),
+            });
+            if let Err(refused) = self.journal.append_step(journal, mark, on_durable) {
+                return self.fail(format!("journal: {}", refused.reason), ctx);
+            }
+        }
+        for effect in now {
+            self.run_effect(effect, ctx);
+        }
+        self.durable.push(signed, durable);
+        self.release(ctx);
+        self.arm(ctx);
+    }
+
+    /// Runs the effects whose signatures are on disk.
+    fn release(&mut self, ctx: &mut Context<Self>) {
+        while let Some(effect) = self.durable.pop() {
+            self.run_effect(effect, ctx);
+        }
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.machine.deadline();
+        if self.timer.as_ref().map(|(at, _)| *at) == deadline {
+            return;
+        }
+        if let Some((_, handle)) = self.timer.take() {
+            ctx.cancel_future(handle);
+        }
+        self.timer = deadline.map(|at| {
+            let fire = |actor: &mut Self, ctx: &mut Context<Self>| {
+                actor.timer = None;
+                actor.take_step(Input::Fired, ctx);
+            };
+            (at, ctx.run_later(clock::until(at), fire))
+        });
+    }
+
+    pub(super) fn fail(&mut self, reason: String, ctx: &mut Context<Self>) {
+        tracing::error!(reason, "a consensus group stops on this node");
+        self.watch.fell(reason);
+        ctx.stop();
+    }
+}
+
+impl Actor for ConsensusActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(capacities::CONSENSUS);
+    }
+}
+
+impl Handler<ConsensusMessage> for ConsensusActor {
+    type Result = ();
+
+    fn handle(&mut self, message: ConsensusMessage, ctx: &mut Self::Context) {
+        match message {
+            ConsensusMessage::Input(input) => self.take_step(*input, ctx),
+            ConsensusMessage::Durable(number) => {
+                self.durable.reached(number);
+                self.release(ctx);
+            }
+            ConsensusMessage::JournalFailed(reason) => self.fail(format!("journal: {reason}"), ctx),
+        }
+    }
+}

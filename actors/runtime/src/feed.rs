@@ -1,0 +1,68 @@
+//! The feed of final blocks: subscribers pull at their own pace and are told when there is more.
+//!
+//! Nothing is queued per subscriber, so a slow one costs nothing and loses nothing: what is no longer in memory is read
+//! from the block log and the index.
+
+use crate::reader::Reader;
+use catenary_relay::gateway::{GatewayError, SharedBlock};
+use catenary_types::Height;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Blocks kept in memory per chain.
+const RECENT_BLOCKS: usize = 256;
+
+/// The final blocks of one chain.
+pub struct Feed {
+    recent: Mutex<VecDeque<SharedBlock>>,
+    tip: watch::Sender<Height>,
+    reader: Reader,
+}
+
+impl Feed {
+    /// A feed that goes on from this height.
+    pub fn new(tip: Height, reader: Reader) -> Arc<Self> {
+        Arc::new(Self { recent: Mutex::new(VecDeque::new()), tip: watch::Sender::new(tip), reader })
+    }
+
+    /// Adds the next block and tells everybody.
+    pub fn publish(&self, block: SharedBlock) {
+        let height = block.height();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.push_back(block);
+        if recent.len() > RECENT_BLOCKS {
+            recent.pop_front();
+        }
+        drop(recent);
+        self.tip.send_replace(height);
+    }
+
+    /// Height of the newest block.
+    pub fn tip(&self) -> Height {
+        *self.tip.borrow()
+    }
+
+    /// Waits for the block of this height. An error ends the subscription: the chain stopped, or storage is damaged.
+    pub async fn block(&self, height: Height) -> Result<SharedBlock, GatewayError> {
+        let mut tip = self.tip.subscribe();
+        let reached = tip.wait_for(|tip| *tip >= height).await;
+        reached.map_err(|_| GatewayError::Unavailable("the chain stopped".into()))?;
+        if let Some(block) = self.recent(height) {
+            return Ok(block);
+        }
+        let reader = self.reader.clone();
+        let read = tokio::task::spawn_blocking(move || reader.final_block(height)).await;
+        let block = read.map_err(|error| GatewayError::Unavailable(error.to_string()))??;
+        block.map(Arc::new).ok_or_else(|| GatewayError::Damaged(format!("block {height} is missing")))
+    }
+
+    fn recent(&self, height: Height) -> Option<SharedBlock> {
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = recent.front()?.height();
+        let at = usize::try_from(height.0.checked_sub(first.0)?).ok()?;
+        recent.get(at).cloned()
+    }
+}

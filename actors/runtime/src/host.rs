@@ -1,0 +1,85 @@
+//! What a chain's executor lane holds: the worker that owns the state, and where its outcomes are written.
+
+use crate::{book::Book, feed::Feed};
+use catenary_relay::gateway::FinalBlock;
+use catenary_replica::{Done, Executed, Job, Worker};
+use catenary_store::{block_log::BlockLog, index::{Batch, Space}};
+use catenary_types::{Height, Message, SignedHeader};
+use std::sync::Arc;
+
+/// The slow half of a chain. Lives on its executor lane.
+pub struct Host {
+    worker: Worker,
+    book: Book,
+    log: BlockLog,
+    feed: Arc<Feed>,
+    checkpointed: Height,
+    checkpointing: bool,
+}
+
+impl Host {
+    /// A host whose worker, index and block log agree.
+    pub fn new(worker: Worker, book: Book, log: BlockLog, feed: Arc<Feed>, checkpointed: Height) -> Self {
+        Self { worker, book, log, feed, checkpointed, checkpointing: false }
+    }
+
+    /// The worker, for reads.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// The chain's index on disk.
+    pub fn space(&self) -> Space {
+        self.book.space().clone()
+    }
+
+    /// Does a job; a block that was executed goes to index, block log and subscribers before anybody hears of it.
+    ///
+    /// An error means that the chain's storage failed; the chain must stop.
+    pub fn run(&mut self, job: Job) -> Result<Done, String> {
+        let done = self.worker.run(job);
+        if let Done::Executed(executed) = &done {
+            self.book.enter(executed)?;
+            let certificate = &certificate_of(executed).encode();
+            let height = executed.tip.height.0;
+            let appended = self.log.append(height, executed.block.encode(), certificate.clone());
+            appended.map_err(|refused| refused.reason.to_string())?;
+            self.feed.publish(Arc::new(final_block(executed)));
+        }
+        Ok(done)
+    }
+
+    /// The batch that brings the index to the present height; none while one is being written or nothing has changed.
+    pub fn checkpoint(&mut self) -> Result<Option<Batch>, String> {
+        let height = self.worker.tip().height;
+        if self.checkpointing || height == self.checkpointed {
+            return Ok(None);
+        }
+        let batch = self.book.checkpoint(&self.worker.take_checkpoint())?;
+        (self.checkpointing, self.checkpointed) = (true, height);
+        Ok(Some(batch))
+    }
+
+    /// The last batch is written.
+    pub fn checkpoint_written(&mut self) {
+        self.book.written();
+        self.checkpointing = false;
+    }
+}
+
+fn certificate_of(executed: &Executed) -> &catenary_types::Certificate {
+    let block = executed.tip.block.as_ref();
+    &block.expect("a tip that was executed has a block").certificate
+}
+
+/// An executed block as subscribers get it.
+pub(crate) fn final_block(executed: &Executed) -> FinalBlock {
+    FinalBlock {
+        signed: SignedHeader {
+            header: executed.block.header.clone(),
+            certificate: certificate_of(executed).clone(),
+        },
+        validators: (*executed.tip.validators).clone(),
+        receipts: executed.receipts.clone(),
+    }
+}

@@ -1,0 +1,54 @@
+//! The thread that writes checkpoints: one per node, off every chain's path.
+
+use catenary_store::index::{Batch, IndexError, Space};
+use crossbeam_channel::{Sender, unbounded};
+use std::thread;
+
+type Completion = Box<dyn FnOnce(Result<(), IndexError>) + Send>;
+
+enum Command {
+    Write(Space, Batch, Completion),
+    Flush(Sender<()>),
+}
+
+/// Writes batches to the index, in order. Each chain has at most one batch under way, which bounds the queue.
+#[derive(Clone)]
+pub struct IndexWriter {
+    queue: Sender<Command>,
+}
+
+impl IndexWriter {
+    /// Starts the thread; it ends when the last handle is gone.
+    pub fn start() -> std::io::Result<Self> {
+        let (queue, commands) = unbounded::<Command>();
+        thread::Builder::new().name("index".into()).spawn(move || {
+            for command in commands {
+                match command {
+                    Command::Write(space, batch, completion) => completion(space.apply(batch)),
+                    // Whoever waits may be gone.
+                    Command::Flush(done) => drop(done.send(())),
+                }
+            }
+        })?;
+        Ok(Self { queue })
+    }
+
+    /// Queues a batch; `completion` runs on the thread.
+    pub fn write(
+        &self,
+        space: Space,
+        batch: Batch,
+        completion: impl FnOnce(Result<(), IndexError>) + Send + 'static,
+    ) {
+        // The thread lives as long as this handle.
+        let _ = self.queue.send(Command::Write(space, batch, Box::new(completion)));
+    }
+
+    /// Waits until everything queued so far is written or has failed. Not for actors.
+    pub fn flush(&self) {
+        let (done, wait) = unbounded();
+        if self.queue.send(Command::Flush(done)).is_ok() {
+            let _ = wait.recv();
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! One chain's part of the node's journal: what is appended, and what a rebuild of the chain needs of it.
+
+use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
+use catenary_crypto::sha256;
+use catenary_journal::journal::{ChainTag, Record};
+use catenary_replica::Recovered;
+use catenary_store::journal::{Journal, JournalError, Refused};
+use catenary_types::{Block, ChainId, Height, Message};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// A block's body.
+const KIND_BODY: u8 = 1;
+/// An input that the consensus engine consumed.
+const KIND_CONSENSUS: u8 = 2;
+/// The highest message signed.
+const KIND_MARK: u8 = 3;
+
+/// The journal as one chain uses it; cheap to clone.
+///
+/// Keeps the records of undecided heights in memory too, so that a chain that fell can be rebuilt while the node runs.
+#[derive(Clone)]
+pub struct ChainJournal {
+    journal: Journal,
+    chain: ChainTag,
+    tail: Arc<Mutex<BTreeMap<u64, Vec<Record>>>>,
+}
+
+/// A record of this chain that does not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal holds a record of height {height}, kind {kind}, that does not read: {reason}")]
+pub struct UnreadableRecord {
+    /// Its height.
+    pub height: Height,
+    /// Its kind.
+    pub kind: u8,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The tag of a chain in the journal.
+pub fn chain_tag(chain_id: &ChainId) -> ChainTag {
+    ChainTag(sha256(chain_id.as_str().as_bytes()))
+}
+
+impl ChainJournal {
+    /// The part of a chain, with what a scan of the journal found of it.
+    pub fn new(journal: Journal, chain_id: &ChainId, found: Vec<Record>) -> Self {
+        let mut tail = BTreeMap::<u64, Vec<Record>>::new();
+        for record in found {
+            tail.entry(record.height).or_default().push(record);
+        }
+        Self { journal, chain: chain_tag(chain_id), tail: Arc::new(Mutex::new(tail)) }
+    }
+
+    /// Appends a body.
+    pub fn append_body(&self, block: &Block) -> Result<(), Refused> {
+        // Whatever waits for the body is appended later and waits for its own records.
+        self.append(vec![self.record(block.header.height, KIND_BODY, block.encode())], Box::new(|_| ()))
+    }
+
+    /// Appends what one step of consensus left; `on_durable` runs on the writer's thread.
+    pub fn append_step(
+        &self,
+        records: Vec<ConsensusRecord>,
+        mark: Option<Mark>,
+        on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
+    ) -> Result<(), Refused> {
+        let record = |record: ConsensusRecord| self.record(record.height, KIND_CONSENSUS, record.bytes);
+        let mark = mark.map(|mark| self.record(mark.height, KIND_MARK, mark.encode().to_vec()));
+        self.append(records.into_iter().map(record).chain(mark).collect(), on_durable)
+    }
+
+    /// What a rebuild of the chain starts from: everything above its newest stored block.
+    pub fn recovered(&self) -> Result<(Recovered, Option<Mark>), UnreadableRecord> {
+        let mut recovered = Recovered::default();
+        let mut newest: Option<Mark> = None;
+        for record in self.tail().values().flatten() {
+            let height = Height(record.height);
+            let failed = |reason: String| UnreadableRecord { height, kind: record.kind, reason };
+            match record.kind {
+                KIND_BODY => {
+                    let block = Block::decode(&record.payload).map_err(|error| failed(error.to_string()))?;
+                    recovered.bodies.push(block);
+                }
+                KIND_CONSENSUS => {
+                    recovered.records.push(ConsensusRecord { height, bytes: record.payload.clone() });
+                }
+                KIND_MARK => {
+                    let bytes = record.payload.as_slice().try_into().ok();
+                    let mark = bytes.and_then(Mark::decode).ok_or_else(|| failed("not a mark".into()))?;
+                    if mark.is_above(newest.as_ref()) {
+                        newest = Some(mark);
+                    }
+                }
+                _ => return Err(failed("unknown kind".into())),
+            }
+        }
+        Ok((recovered, newest))
+    }
+
+    /// Blocks up to this height are flushed in the block log; their records are no longer needed.
+    pub fn trim(&self, flushed: Height) {
+        let mut tail = self.tail();
+        *tail = tail.split_off(&(flushed.0 + 1));
+        drop(tail);
+        self.journal.trim(self.chain, flushed.0);
+    }
+
+    fn record(&self, height: Height, kind: u8, payload: Vec<u8>) -> Record {
+        Record { chain: self.chain, height: height.0, kind, payload }
+    }
+
+    fn append(
+        &self,
+        records: Vec<Record>,
+        on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
+    ) -> Result<(), Refused> {
+        let mut tail = self.tail();
+        for record in &records {
+            tail.entry(record.height).or_default().push(record.clone());
+        }
+        drop(tail);
+        self.journal.try_append(records, on_durable)
+    }
+
+    fn tail(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Record>>> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

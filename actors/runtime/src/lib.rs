@@ -1,0 +1,40 @@
+//! The actors that run chains, and the threads that serve them.
+//!
+//! | Actor | Hosts |
+//! |---|---|
+//! | `Chain` | the replica machine of one chain |
+//! | `Consensus` | the consensus machine of one group |
+//! | `Router` | the relay machine, all lanes |
+//! | `Supervisor` | start, stop and restart of one chain |
+//!
+//! Each actor is a folder: `mod.rs` says what it is, `mailbox.rs` is its public handle, `actor.rs` alone knows actix,
+//! `effects.rs` runs the effects of its machine.
+//!
+//! # Invariants
+//!
+//! - Handlers never wait: long work runs on executor lanes, files are written by threads of their own.
+//! - An own signature leaves this node only after it and all that led to it are on disk.
+//! - What falls is reported, and a chain that falls takes no other with it.
+//! - Nothing here decides validity: that is for the pure crates.
+
+mod book;
+mod capacities;
+mod chain;
+mod clock;
+mod consensus;
+mod executor;
+mod feed;
+mod host;
+mod index_writer;
+mod journal;
+mod reader;
+mod recovery;
+mod supervisor;
+
+pub use chain::ChainMailbox;
+pub use clock::now;
+pub use executor::{Executors, Lane, LaneClosed};
+pub use index_writer::IndexWriter;
+pub use journal::{ChainJournal, chain_tag};
+pub use recovery::OpenChainError;
+pub use supervisor::{ChainDefinition, NodeParts, Supervisor};

@@ -1,0 +1,241 @@
+//! Bringing a chain back: checkpoint, then block log, then journal.
+//!
+//! The block log is the truth. A checkpoint only shortens the way: it is taken if its root is the one that a header of the
+//! log names, and thrown away otherwise. Every block after it is executed again and must lead to the header after it.
+
+use crate::{
+    book::{Book, Meta, Replay, key},
+    feed::Feed,
+    host::Host,
+    journal::chain_tag,
+    reader::Reader,
+};
+use catenary_crypto::empty_root;
+use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
+use catenary_replica::{RecoveryError, Tip, Worker};
+use catenary_relay::gateway::GatewayError;
+use catenary_state::{Batch, StoreName};
+use catenary_store::{
+    ChainDir, FileError, OpenDirError,
+    block_log::{BlockLogWriter, OpenError, ReadError},
+    index::{Index, IndexError},
+};
+use catenary_journal::block_log::{Identity, InvalidChainId};
+use catenary_types::{
+    AccountId, Block, Certificate, ChainId, FormatError, Genesis, Height, Message, Receipt, RequestId, TxId,
+    ValidatorSet,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Why a chain does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenChainError {
+    /// The genesis document starts no chain.
+    #[error("genesis: {0}")]
+    Genesis(#[from] GenesisError),
+    /// The chain's id is no folder name.
+    #[error(transparent)]
+    ChainId(#[from] InvalidChainId),
+    /// The folder belongs to another genesis, or cannot be used.
+    #[error(transparent)]
+    Dir(#[from] OpenDirError),
+    /// The block log cannot be opened.
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    /// The block log is damaged. It is left as it is; nothing of it is served.
+    #[error("block log of {chain_id} is damaged: {detail}")]
+    LogDamaged {
+        /// The chain.
+        chain_id: ChainId,
+        /// Where, and how.
+        detail: String,
+    },
+    /// A block of the log does not read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A block of the log is no block of this chain.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// Stored bytes do not decode although their checksum is right: another version wrote them.
+    #[error("stored data does not decode: {0}")]
+    Decode(String),
+    /// A validator set is malformed.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The index cannot be used, even after it was made anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// A chain that was opened, ready to go on from its tip.
+pub struct OpenedChain {
+    /// For the executor lane.
+    pub host: Host,
+    /// The newest final block.
+    pub tip: Tip,
+    /// Final blocks for subscribers.
+    pub feed: Arc<Feed>,
+    /// Reads of final blocks.
+    pub reader: Reader,
+    /// What the operator should know.
+    pub notices: Vec<String>,
+}
+
+/// Where a recovery starts.
+struct Start {
+    state: State,
+    tip: Tip,
+    recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
+    checkpointed: Height,
+}
+
+/// Opens a chain, or starts it from its genesis if the folder is new.
+pub fn open_chain(
+    genesis: &Genesis,
+    ledger: &Ledger,
+    dir: &ChainDir,
+    index: &Index,
+    logs: &BlockLogWriter,
+) -> Result<OpenedChain, OpenChainError> {
+    let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
+    let mut notices = Vec::new();
+    dir.store_genesis(&genesis.encode())?;
+    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let (log, report) = logs.open(&dir.blocks(), identity)?;
+    if !report.damage.is_empty() {
+        return Err(OpenChainError::LogDamaged { chain_id, detail: report.to_string() });
+    }
+    if report.torn.is_some() {
+        notices.push(format!("{chain_id}: {report}"));
+    }
+    let tag = chain_tag(&chain_id);
+    let space = match index.space(tag) {
+        Ok(space) => space,
+        Err(error) => {
+            notices.push(format!("{chain_id}: {error}; rebuilding it from the block log"));
+            index.delete_space(tag)?;
+            index.space(tag)?
+        }
+    };
+    let mut book = Book::new(space);
+    let mut reader = Reader::new(book.clone(), log.clone());
+    let restored = match from_checkpoint(&chain_id, &book, &reader) {
+        Ok(start) => start,
+        Err(reason) => {
+            notices.push(format!("{chain_id}: checkpoint not used: {reason}; replaying the block log"));
+            index.delete_space(tag)?;
+            book = Book::new(index.space(tag)?);
+            reader = Reader::new(book.clone(), log.clone());
+            None
+        }
+    };
+    let start = match restored {
+        Some(start) => start,
+        None => from_genesis(genesis, &chain_id, ledger)?,
+    };
+    let mut worker = Worker::new(ledger.clone(), start.state, start.tip, start.recent);
+    for entry in log.iter(worker.tip().height.0 + 1) {
+        let entry = entry?;
+        let decode = |error: String| OpenChainError::Decode(error);
+        let block = Block::decode(&entry.block).map_err(|error| decode(error.to_string()))?;
+        let certificate = Certificate::decode(&entry.certificate).map_err(|error| decode(error.to_string()))?;
+        let executed = worker.replay(block, certificate)?;
+        book.enter(&executed).map_err(decode)?;
+    }
+    let tip = worker.tip().clone();
+    let feed = Feed::new(tip.height, reader.clone());
+    let host = Host::new(worker, book, log, feed.clone(), start.checkpointed);
+    Ok(OpenedChain { host, tip, feed, reader, notices })
+}
+
+fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Result<Start, OpenChainError> {
+    let state = ledger.genesis(genesis)?;
+    let tip = Tip::genesis(genesis, chain_id.clone(), &state)?;
+    Ok(Start { state, tip, recent: BTreeMap::new(), checkpointed: Height(0) })
+}
+
+/// The state of the checkpoint, if there is one; an error says why the one that is there cannot be used.
+fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<Option<Start>, String> {
+    let Some(Meta { height, .. }) = book.record(key::META)? else { return Ok(None) };
+    let mut content = BTreeMap::<StoreName, Batch>::new();
+    for (store, kind) in State::STORES {
+        if kind.tree().is_none() {
+            continue;
+        }
+        let prefix = key::state_prefix(store);
+        for entry in book.space().scan(&prefix) {
+            let (key, value) = entry.map_err(|error| error.to_string())?;
+            content.entry(store).or_default().insert(key[prefix.len()..].to_vec(), Some(value));
+        }
+    }
+    let (replay, recent) = replay_window(book)?;
+    let state = State::restore(height, content, replay);
+    let tip = tip_at(chain_id, height, &state, reader)?;
+    Ok(Some(Start { state, tip, recent, checkpointed: height }))
+}
+
+type Recent = BTreeMap<(AccountId, RequestId), (TxId, Height)>;
+
+fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {
+    let mut change = ReplayChange::default();
+    let mut recent = Recent::new();
+    for entry in book.space().scan(key::REPLAY) {
+        let (key, value) = entry.map_err(|error| error.to_string())?;
+        let minute = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let replay = Replay::decode(&value).map_err(|error| error.to_string())?;
+        let id = (replay.sender, replay.request_id);
+        change.entered.push((minute.ok_or("a replay key is malformed")?, id));
+        recent.insert(id, (replay.tx_id, replay.height));
+    }
+    let mut window = ReplayWindow::default();
+    window.apply(&change);
+    Ok((window, recent))
+}
+
+/// The tip of a checkpoint, after comparing the state's root with the header that names it.
+fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) -> Result<Tip, String> {
+    let text = |error: GatewayError| error.to_string();
+    let missing = |height: Height| format!("the block log ends before height {height}");
+    let view = reader.block(height).map_err(text)?.ok_or_else(|| missing(height))?;
+    let next = reader.header(height.next()).map_err(text)?;
+    let empty = view.block.envelopes.is_empty();
+    let header = &view.block.header;
+    let named = match &next {
+        Some(next) => next.header().app_hash,
+        None if empty => header.app_hash,
+        None => return Err(format!("no header names the state after height {height} yet")),
+    };
+    if named != state.app_hash() {
+        return Err(format!("its root is {}, the header says {named}", state.app_hash()));
+    }
+    let results_hash = if empty { empty_root() } else { Receipt::results_hash(&view.receipts) };
+    let before = height.previous().filter(|before| *before != Height(0));
+    let time_before = match before {
+        Some(before) => reader.header(before).map_err(text)?.ok_or_else(|| missing(before))?.header().time,
+        // The genesis time; only its interval matters, and not before height 3.
+        None => header.time,
+    };
+    let after_next = ValidatorSet::new(state.validators()).map_err(|error| error.to_string())?;
+    let next_validators = reader.validators(&header.next_validators_hash).map_err(text)?;
+    Ok(Tip {
+        chain_id: chain_id.clone(),
+        height,
+        time: header.time,
+        time_before,
+        block: Some(catenary_replica::TipBlock {
+            hash: header.hash(),
+            certificate: view.certificate,
+            proposer: header.proposer,
+        }),
+        empty,
+        validators: Arc::new(view.validators),
+        next_validators: Arc::new(next_validators),
+        after_next_validators: Arc::new(after_next),
+        parameters: state.parameters(),
+        app_hash: state.app_hash(),
+        results_hash,
+    })
+}

@@ -1,0 +1,252 @@
+//! The actix side of the supervisor.
+
+use super::{mailbox::NodeParts, watch::Watch};
+use crate::{
+    capacities,
+    chain::{ChainActor, ChainMailbox, ChainParts, Running, Slot},
+    clock,
+    consensus::{ConsensusActor, ConsensusParts},
+    journal::{ChainJournal, chain_tag},
+    recovery::{OpenChainError, OpenedChain, open_chain},
+};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use catenary_consensus::{Mark, Signer, Timeouts};
+use catenary_crypto::SigningKey;
+use catenary_ledger::Ledger;
+use catenary_replica::{Recovered, Replica};
+use catenary_relay::query::{Activity, ChainStatus};
+use catenary_types::{Address, ChainId, Genesis, Timestamp};
+use std::{collections::VecDeque, sync::Arc, thread};
+use tokio::sync::oneshot;
+
+/// A chain that falls this often within a minute stays down until the operator starts it.
+const FALLS_PER_MINUTE_MAX: usize = 3;
+
+/// What a chain is made of.
+pub struct ChainDefinition {
+    /// The genesis document.
+    pub genesis: Genesis,
+    /// Its id.
+    pub chain_id: ChainId,
+    /// The code.
+    pub ledger: Ledger,
+    /// The seed of this node's validator key; none observes.
+    pub validator_seed: Option<[u8; 32]>,
+}
+
+type StartReply = oneshot::Sender<Result<Vec<String>, String>>;
+
+/// What the supervisor's mailbox takes: few messages, never full in practice.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum SupervisorMessage {
+    /// The operator starts a chain.
+    Start { chain: usize, reply: StartReply },
+    /// The operator stops a chain.
+    Stop { chain: usize, reason: String, reply: oneshot::Sender<()> },
+    /// A chain was opened, or cannot be.
+    Opened { chain: usize, generation: u64, result: Result<Box<Opened>, String> },
+    /// An actor or executor task of a chain is gone.
+    Fell { chain: usize, generation: u64, reason: String },
+    /// A block log takes no more blocks.
+    LogFailed { chain: usize, reason: String },
+}
+
+/// An opened chain with what the journal holds of it.
+pub(crate) struct Opened {
+    chain: OpenedChain,
+    recovered: Recovered,
+    mark: Option<Mark>,
+}
+
+struct Supervised {
+    definition: Arc<ChainDefinition>,
+    slot: Arc<Slot>,
+    journal: ChainJournal,
+    generation: u64,
+    falls: VecDeque<Timestamp>,
+    waiting: Vec<StartReply>,
+    last: Option<ChainStatus>,
+}
+
+/// The supervisor of a node.
+pub(crate) struct SupervisorActor {
+    parts: Arc<NodeParts>,
+    chains: Vec<Supervised>,
+}
+
+impl SupervisorActor {
+    pub(crate) fn new(mut parts: NodeParts, definitions: Vec<ChainDefinition>) -> Self {
+        let mut records = std::mem::take(&mut parts.records);
+        let chains = definitions.into_iter().map(|definition| {
+            let tag = chain_tag(&definition.chain_id);
+            let (own, others) = records.drain(..).partition(|record| record.chain == tag);
+            records = others;
+            Supervised {
+                slot: Slot::empty(),
+                journal: ChainJournal::new(parts.journal.clone(), &definition.chain_id, own),
+                definition: Arc::new(definition),
+                generation: 0,
+                falls: VecDeque::new(),
+                waiting: Vec::new(),
+                last: None,
+            }
+        });
+        let chains = chains.collect();
+        Self { parts: Arc::new(parts), chains }
+    }
+
+    pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
+        let mailbox = |chain: &Supervised| {
+            ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone())
+        };
+        self.chains.iter().map(mailbox).collect()
+    }
+
+    /// Opens a chain on a thread of its own: it reads its whole log.
+    fn open(&mut self, number: usize, ctx: &Context<Self>) {
+        let (address, parts) = (ctx.address(), self.parts.clone());
+        let chain = &mut self.chains[number];
+        chain.generation += 1;
+        let (generation, definition, journal) = (chain.generation, chain.definition.clone(), chain.journal.clone());
+        let name = format!("open-{}", definition.genesis.name);
+        let opened = thread::Builder::new().name(name).spawn(move || {
+            let result = open(&parts, &definition, &journal).map(Box::new);
+            address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
+        });
+        if let Err(error) = opened {
+            self.down(number, &format!("no thread to open it: {error}"));
+        }
+    }
+
+    fn run(&mut self, number: usize, opened: Opened, ctx: &Context<Self>) {
+        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, mark } = opened;
+        let chain = &mut self.chains[number];
+        let generation = chain.generation;
+        let watch = || Watch::new(ctx.address(), number, generation);
+        let mut fallen = watch();
+        let on_panic = move || fallen.fell("a task of the chain panicked".into());
+        let lane = self.parts.executors.lane(host, on_panic);
+        let seed = chain.definition.validator_seed;
+        let validator = seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()));
+        chain.last = Some(ChainStatus {
+            chain_id: tip.chain_id.clone(),
+            height: tip.height,
+            time: tip.time,
+            app_hash: tip.app_hash,
+            trust: tip.parameters.trust,
+            validators: tip.next_validators.validators().len(),
+            pool: 0,
+            activity: Activity::Idle,
+        });
+        let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
+        let chain_id = tip.chain_id.clone();
+        let consensus = ConsensusParts { chain_id, signer, journal: chain.journal.clone(), watch: watch() };
+        let parts = ChainParts {
+            replica: Replica::new(tip, validator, Timeouts::default()),
+            recovered,
+            lane: lane.clone(),
+            journal: chain.journal.clone(),
+            index: self.parts.index_writer.clone(),
+            watch: watch(),
+        };
+        let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
+        let address = ChainActor::start_in_arbiter(arbiter, move |ctx| {
+            let consensus = ConsensusActor::new(consensus, ctx.address()).start();
+            ChainActor::new(parts).with_consensus(consensus)
+        });
+        chain.slot.occupy(Running { chain: address, lane, feed, reader });
+        for reply in chain.waiting.drain(..) {
+            // Whoever asked may be gone.
+            let _ = reply.send(Ok(notices.clone()));
+        }
+    }
+
+    /// The chain is down until somebody starts it.
+    fn down(&mut self, number: usize, reason: &str) {
+        let chain = &mut self.chains[number];
+        tracing::error!(chain = %chain.definition.chain_id, reason, "the chain is down");
+        chain.slot.vacate(reason, chain.last.clone());
+        for reply in chain.waiting.drain(..) {
+            let _ = reply.send(Err(reason.to_owned()));
+        }
+    }
+
+    fn fell(&mut self, number: usize, reason: &str, ctx: &Context<Self>) {
+        let journal_failed = self.parts.journal.failure().is_some();
+        self.down(number, reason);
+        let chain = &mut self.chains[number];
+        // Reports of the fallen generation that are still under way no longer count.
+        chain.generation += 1;
+        let now = clock::now();
+        chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
+        chain.falls.push_back(now);
+        if journal_failed || chain.falls.len() > FALLS_PER_MINUTE_MAX {
+            return;
+        }
+        tracing::warn!(chain = %chain.definition.chain_id, "rebuilding the chain from its log");
+        self.open(number, ctx);
+    }
+}
+
+fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal) -> Result<Opened, String> {
+    // A chain that is restarted may have blocks and a checkpoint under way.
+    parts.logs.flush();
+    parts.index_writer.flush();
+    let failed = |error: OpenChainError| error.to_string();
+    let dir = parts.data.chain(definition.chain_id.as_str()).map_err(|error| error.to_string())?;
+    let chain = open_chain(&definition.genesis, &definition.ledger, &dir, &parts.index, &parts.logs);
+    let chain = chain.map_err(failed)?;
+    let height = chain.tip.height;
+    if parts.report.is_suspect(chain_tag(&definition.chain_id), height.0) {
+        // Signing without knowing what was signed could certify two blocks of one height.
+        return Err(format!("the journal lost records of a height above {height}: {}", parts.report));
+    }
+    let (recovered, mark) = journal.recovered().map_err(|error| error.to_string())?;
+    Ok(Opened { chain, recovered, mark })
+}
+
+impl Actor for SupervisorActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(capacities::SUPERVISOR);
+    }
+}
+
+impl Handler<SupervisorMessage> for SupervisorActor {
+    type Result = ();
+
+    fn handle(&mut self, message: SupervisorMessage, ctx: &mut Self::Context) {
+        match message {
+            SupervisorMessage::Start { chain, reply } => {
+                self.chains[chain].waiting.push(reply);
+                self.open(chain, ctx);
+            }
+            SupervisorMessage::Stop { chain, reason, reply } => {
+                let supervised = &mut self.chains[chain];
+                supervised.generation += 1;
+                supervised.slot.stop(&reason, supervised.last.clone());
+                let _ = reply.send(());
+            }
+            SupervisorMessage::Opened { chain, generation, result } => {
+                if generation != self.chains[chain].generation {
+                    return;
+                }
+                match result {
+                    Ok(opened) => self.run(chain, *opened, ctx),
+                    Err(reason) => self.down(chain, &reason),
+                }
+            }
+            SupervisorMessage::Fell { chain, generation, reason } => {
+                if generation == self.chains[chain].generation {
+                    self.fell(chain, &reason, ctx);
+                }
+            }
+            SupervisorMessage::LogFailed { chain, reason } => {
+                self.chains[chain].generation += 1;
+                self.down(chain, &reason);
+            }
+        }
+    }
+}

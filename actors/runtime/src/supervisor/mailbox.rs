@@ -1,0 +1,78 @@
+//! The public handle of a node's chains.
+
+use super::actor::{ChainDefinition, SupervisorActor, SupervisorMessage};
+use crate::{chain::ChainMailbox, executor::Executors, index_writer::IndexWriter};
+use actix::{Actor, Addr, ArbiterHandle};
+use catenary_journal::journal::{Record, Report};
+use catenary_store::{DataDir, block_log::BlockLogWriter, index::Index, journal::Journal};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// What all chains of a node share.
+pub struct NodeParts {
+    /// The data folder.
+    pub data: DataDir,
+    /// The journal's handle.
+    pub journal: Journal,
+    /// What the journal held at the start.
+    pub records: Vec<Record>,
+    /// What was wrong with it.
+    pub report: Report,
+    /// The block log writer.
+    pub logs: Arc<BlockLogWriter>,
+    /// The index.
+    pub index: Arc<Index>,
+    /// The checkpoint writer.
+    pub index_writer: IndexWriter,
+    /// The executors.
+    pub executors: Arc<Executors>,
+    /// Threads for actors; chains are spread over them.
+    pub arbiters: Vec<ArbiterHandle>,
+}
+
+/// A node's chains: starts them, stops them, restarts what falls. Cheap to clone.
+#[derive(Clone)]
+pub struct Supervisor {
+    address: Addr<SupervisorActor>,
+    mailboxes: Arc<Vec<ChainMailbox>>,
+}
+
+impl Supervisor {
+    /// Takes charge of these chains. None runs before [`Self::start`].
+    pub fn new(parts: NodeParts, chains: Vec<ChainDefinition>) -> Self {
+        let actor = SupervisorActor::new(parts, chains);
+        let mailboxes = Arc::new(actor.mailboxes());
+        Self { address: actor.start(), mailboxes }
+    }
+
+    /// The chains, in the order they were defined.
+    pub fn chains(&self) -> &[ChainMailbox] {
+        &self.mailboxes
+    }
+
+    /// Starts a chain by its number and waits until it runs; an error says why it does not.
+    pub async fn start(&self, chain: usize) -> Result<Vec<String>, String> {
+        self.ask(|reply| SupervisorMessage::Start { chain, reply }).await?
+    }
+
+    /// Stops a chain by its number; its submissions are refused and its peers wait until it starts again.
+    pub async fn stop(&self, chain: usize, reason: &str) -> Result<(), String> {
+        let reason = reason.to_owned();
+        self.ask(|reply| SupervisorMessage::Stop { chain, reason, reply }).await
+    }
+
+    /// What a failing block log or a panicking executor reports to.
+    pub(crate) async fn ask<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> SupervisorMessage,
+    ) -> Result<T, String> {
+        let (reply, answer) = oneshot::channel();
+        self.address.try_send(message(reply)).map_err(|error| error.to_string())?;
+        answer.await.map_err(|_| "the supervisor is gone".into())
+    }
+
+    /// Reports that a chain's block log failed.
+    pub fn log_failed(&self, chain: usize, reason: String) {
+        self.address.do_send(SupervisorMessage::LogFailed { chain, reason });
+    }
+}

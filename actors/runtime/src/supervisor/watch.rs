@@ -1,0 +1,39 @@
+//! Tells the supervisor that an actor of a chain is gone.
+
+use super::actor::{SupervisorActor, SupervisorMessage};
+use actix::Addr;
+
+/// Carried by each actor of a chain. Reports when it is dropped, unless the end was announced.
+pub(crate) struct Watch {
+    supervisor: Addr<SupervisorActor>,
+    chain: usize,
+    generation: u64,
+    announced: bool,
+}
+
+impl Watch {
+    /// Watches an actor of a chain's present generation.
+    pub(crate) fn new(supervisor: Addr<SupervisorActor>, chain: usize, generation: u64) -> Self {
+        Self { supervisor, chain, generation, announced: false }
+    }
+
+    /// The actor stops because something failed.
+    pub(crate) fn fell(&mut self, reason: String) {
+        self.announced = true;
+        let (chain, generation) = (self.chain, self.generation);
+        self.supervisor.do_send(SupervisorMessage::Fell { chain, generation, reason });
+    }
+
+    /// The actor stops because it was told to.
+    pub(crate) fn stopped(&mut self) {
+        self.announced = true;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.announced {
+            self.fell("an actor of the chain panicked".into());
+        }
+    }
+}
