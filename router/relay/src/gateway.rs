@@ -2,8 +2,8 @@
 //!
 //! Plain data. Inside a process it goes over a mailbox, elsewhere over gRPC; `proto` converts.
 
-use catenary_state::StoreName;
 pub use catenary_replica::{Refusal, RefusalReason, SubmitOutcome};
+use catenary_state::StoreName;
 use catenary_types::{Event, Height, Receipt, SignedHeader, ValidatorSet};
 use std::sync::Arc;
 
