@@ -72,6 +72,14 @@ pub fn validator(name: &str, index: usize, power: u64) -> Validator {
     Validator { public_key: validator_key(name, index).public_key(), power }
 }
 
+/// The code of a test chain.
+pub fn apps() -> Apps {
+    Apps::default()
+        .with(KIND, PacketApp::new(vec![Arc::new(EchoPort)]))
+        .with("echo", EchoApp)
+        .with("governance", GovernanceApp)
+}
+
 /// A message to the packet app as a call of a transaction.
 pub fn packet_call(call: &PacketCall) -> Call {
     Call { instance: KIND.parse().expect("a valid instance name"), message: call.encode() }
@@ -118,11 +126,7 @@ impl TestChain {
     /// A chain of these validators and parameters with block 1, which is empty.
     pub fn with_parameters(name: &str, validators: Vec<Validator>, parameters: Parameters) -> Self {
         let genesis = genesis(name, validators, parameters);
-        let apps = Apps::default()
-            .with(KIND, PacketApp::new(vec![Arc::new(EchoPort)]))
-            .with("echo", EchoApp)
-            .with("governance", GovernanceApp);
-        let ledger = Ledger::new(apps);
+        let ledger = Ledger::new(apps());
         let state = ledger.genesis(&genesis).expect("a valid genesis");
         let set = ValidatorSet::new(genesis.validators.clone()).expect("a valid set");
         let mut chain = Self {

@@ -9,5 +9,5 @@ mod chain;
 mod lane;
 
 pub use apps::{ECHO_PORT, EchoCall, EchoSend, GovernanceCall, Mend, SetParameters, SetValidators, counter};
-pub use chain::{Actor, START, TestBlock, TestChain, packet_call, validator};
+pub use chain::{Actor, START, TestBlock, TestChain, apps, packet_call, validator};
 pub use lane::{DONE, TestLane};
