@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
+    thread,
 };
 
 /// Something with one task to run.
@@ -17,11 +17,10 @@ trait Turn: Send + Sync {
     fn run(self: Arc<Self>);
 }
 
-/// The threads. Dropping them lets the running tasks end.
+/// The threads. They end when neither this nor a lane is left.
 #[derive(Debug)]
 pub struct Executors {
     turns: Sender<Arc<dyn Turn>>,
-    threads: Vec<JoinHandle<()>>,
 }
 
 type Task<T> = Box<dyn FnOnce(&mut T) + Send>;
@@ -49,15 +48,19 @@ impl Executors {
     pub fn start(threads: usize) -> Self {
         let (turns, queue) = unbounded::<Arc<dyn Turn>>();
         let run = |queue: Receiver<Arc<dyn Turn>>| move || queue.iter().for_each(Turn::run);
-        let threads = (0..threads.max(1)).map(|number| {
+        for number in 0..threads.max(1) {
             let builder = thread::Builder::new().name(format!("executor-{number}"));
-            builder.spawn(run(queue.clone())).expect("the system has room for a thread per core")
-        });
-        Self { turns, threads: threads.collect() }
+            builder.spawn(run(queue.clone())).expect("the system has room for a thread per core");
+        }
+        Self { turns }
     }
 
     /// A lane over a value. `on_panic` runs once, on an executor thread, if a task panics; the value is dropped then.
-    pub fn lane<T: Send + 'static>(&self, value: T, on_panic: impl FnOnce() + Send + 'static) -> Arc<Lane<T>> {
+    pub fn lane<T: Send + 'static>(
+        &self,
+        value: T,
+        on_panic: impl FnOnce() + Send + 'static,
+    ) -> Arc<Lane<T>> {
         let tasks = Tasks { waiting: VecDeque::new(), queued: false, on_panic: Some(Box::new(on_panic)) };
         Arc::new(Lane { turns: self.turns.clone(), tasks: Mutex::new(tasks), value: Mutex::new(Some(value)) })
     }

@@ -3,7 +3,10 @@
 use crate::{book::Book, feed::Feed};
 use catenary_relay::gateway::FinalBlock;
 use catenary_replica::{Done, Executed, Job, Worker};
-use catenary_store::{block_log::BlockLog, index::{Batch, Space}};
+use catenary_store::{
+    block_log::BlockLog,
+    index::{Batch, Space},
+};
 use catenary_types::{Height, Message, SignedHeader};
 use std::sync::Arc;
 

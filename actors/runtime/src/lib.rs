@@ -29,7 +29,9 @@ mod index_writer;
 mod journal;
 mod reader;
 mod recovery;
+mod router;
 mod supervisor;
+mod timer;
 
 pub use chain::ChainMailbox;
 pub use clock::now;
@@ -37,4 +39,5 @@ pub use executor::{Executors, Lane, LaneClosed};
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use recovery::OpenChainError;
+pub use router::Router;
 pub use supervisor::{ChainDefinition, NodeParts, Supervisor};

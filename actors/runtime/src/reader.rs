@@ -73,7 +73,9 @@ impl Reader {
     }
 
     fn at(&self, key: &[u8]) -> ReadResult<Option<TransactionView>> {
-        let Some(Place { height, position }) = self.book.record(key).map_err(damaged)? else { return Ok(None) };
+        let Some(Place { height, position }) = self.book.record(key).map_err(damaged)? else {
+            return Ok(None);
+        };
         // The log is written behind the index; a moment later the block is there.
         let Some(view) = self.block(height)? else { return Ok(None) };
         let at = position as usize;

@@ -11,16 +11,16 @@ use crate::{
     reader::Reader,
 };
 use catenary_crypto::empty_root;
+use catenary_journal::block_log::{Identity, InvalidChainId};
 use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
-use catenary_replica::{RecoveryError, Tip, Worker};
 use catenary_relay::gateway::GatewayError;
+use catenary_replica::{RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
 use catenary_store::{
     ChainDir, FileError, OpenDirError,
     block_log::{BlockLogWriter, OpenError, ReadError},
     index::{Index, IndexError},
 };
-use catenary_journal::block_log::{Identity, InvalidChainId};
 use catenary_types::{
     AccountId, Block, Certificate, ChainId, FormatError, Genesis, Height, Message, Receipt, RequestId, TxId,
     ValidatorSet,
@@ -141,7 +141,8 @@ pub fn open_chain(
         let entry = entry?;
         let decode = |error: String| OpenChainError::Decode(error);
         let block = Block::decode(&entry.block).map_err(|error| decode(error.to_string()))?;
-        let certificate = Certificate::decode(&entry.certificate).map_err(|error| decode(error.to_string()))?;
+        let certificate =
+            Certificate::decode(&entry.certificate).map_err(|error| decode(error.to_string()))?;
         let executed = worker.replay(block, certificate)?;
         book.enter(&executed).map_err(decode)?;
     }

@@ -1,18 +1,12 @@
 //! The actix side of a chain.
 
 use crate::{
-    capacities, clock,
-    consensus::ConsensusActor,
-    executor::Lane,
-    host::Host,
-    index_writer::IndexWriter,
-    journal::ChainJournal,
-    supervisor::Watch,
+    capacities, clock, consensus::ConsensusActor, executor::Lane, host::Host, index_writer::IndexWriter,
+    journal::ChainJournal, supervisor::Watch, timer::Timer,
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
-use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_types::Timestamp;
+use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
@@ -51,7 +45,7 @@ pub(crate) struct ChainActor {
     pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
     pub(super) next_ticket: Ticket,
     pub(super) pool: usize,
-    timer: Option<(Timestamp, SpawnHandle)>,
+    timer: Timer,
     pub(super) watch: Watch,
 }
 
@@ -77,7 +71,7 @@ impl ChainActor {
             replies: BTreeMap::new(),
             next_ticket: 0,
             pool: 0,
-            timer: None,
+            timer: Timer::default(),
             watch: parts.watch,
         }
     }
@@ -103,21 +97,11 @@ impl ChainActor {
         self.arm(ctx);
     }
 
-    /// Keeps one timer at the machine's deadline.
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.replica.deadline();
-        if self.timer.as_ref().map(|(at, _)| *at) == deadline {
-            return;
-        }
-        if let Some((_, handle)) = self.timer.take() {
-            ctx.cancel_future(handle);
-        }
-        self.timer = deadline.map(|at| {
-            let fire = |actor: &mut Self, ctx: &mut Context<Self>| {
-                actor.timer = None;
-                actor.take_step(Input::Fired, ctx);
-            };
-            (at, ctx.run_later(clock::until(at), fire))
+        self.timer.arm(deadline, ctx, |actor, ctx| {
+            actor.timer.fired();
+            actor.take_step(Input::Fired, ctx);
         });
     }
 
@@ -150,7 +134,8 @@ impl ChainActor {
             Ok(Some(batch)) => {
                 let space = host.space();
                 index.write(space, batch, move |result| {
-                    address.do_send(ChainMessage::CheckpointWritten(result.map_err(|error| error.to_string())));
+                    address
+                        .do_send(ChainMessage::CheckpointWritten(result.map_err(|error| error.to_string())));
                 });
             }
             Err(reason) => address.do_send(ChainMessage::Failed(reason)),
@@ -188,7 +173,9 @@ impl Handler<ChainMessage> for ChainActor {
             ChainMessage::CheckpointWritten(Ok(())) => {
                 let _ = self.lane.run(Host::checkpoint_written);
             }
-            ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => self.fail(reason, ctx),
+            ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => {
+                self.fail(reason, ctx)
+            }
             ChainMessage::Stop => {
                 self.watch.stopped();
                 ctx.stop();

@@ -6,6 +6,7 @@ use actix::Addr;
 use catenary_apps::asset::AssetKey;
 use catenary_crypto::Hash;
 use catenary_ledger::{ReferenceEntry, State, View, records::ReadRecords, reference_key, stores};
+use catenary_links::{ChainClient, Reply};
 use catenary_relay::{
     gateway::{GatewayError, ProofRequest, SharedBlock, SubmitOutcome},
     query::{
@@ -14,6 +15,7 @@ use catenary_relay::{
     },
 };
 use catenary_types::{AccountId, Amount, AssetId, ChainId, Height, Message};
+use futures::stream::BoxStream;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::oneshot;
 
@@ -160,7 +162,10 @@ impl ChainMailbox {
                 id,
                 account,
                 frozen: state.get(stores::ASSET, &AssetKey::Frozen(&id).bytes()).is_some(),
-                balances: assets.into_iter().map(|asset| (asset.clone(), balance(state, &id, &asset))).collect(),
+                balances: assets
+                    .into_iter()
+                    .map(|asset| (asset.clone(), balance(state, &id, &asset)))
+                    .collect(),
             });
             At { height: state.height(), value }
         })
@@ -196,7 +201,10 @@ impl ChainMailbox {
     }
 
     /// Reads the newest state, in turn with the chain's other work.
-    pub async fn read<T: Send + 'static>(&self, read: impl FnOnce(&State) -> T + Send + 'static) -> Answer<T> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&State) -> T + Send + 'static,
+    ) -> Answer<T> {
         let running = self.slot.running()?;
         if running.lane.waiting() >= capacities::READS_WAITING {
             return Err(GatewayError::Busy);
@@ -229,7 +237,9 @@ impl ChainMailbox {
 
 fn balance(state: &State, account: &AccountId, asset: &AssetId) -> Amount {
     let bytes = state.get(stores::ASSET, &AssetKey::Balance { account, asset }.bytes());
-    bytes.and_then(|bytes| bytes.try_into().ok()).map_or(Amount::ZERO, |bytes| Amount(u128::from_be_bytes(bytes)))
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .map_or(Amount::ZERO, |bytes| Amount(u128::from_be_bytes(bytes)))
 }
 
 type Proven = (Vec<u8>, Vec<Option<Vec<u8>>>);
@@ -244,7 +254,57 @@ fn prove(state: &State, request: &ProofRequest) -> Answer<Proven> {
         newest,
     };
     let proof = stores.multiproof(version, store, &keys).map_err(unavailable)?;
-    let value = |key: &&[u8]| Ok(stores.get_at(version, store, key).map_err(unavailable)?.map(<[u8]>::to_vec));
+    let value =
+        |key: &&[u8]| Ok(stores.get_at(version, store, key).map_err(unavailable)?.map(<[u8]>::to_vec));
     let values = keys.iter().map(value).collect::<Answer<_>>()?;
     Ok((proof.encode(), values))
+}
+
+impl ChainClient for ChainMailbox {
+    fn chain_id(&self) -> &ChainId {
+        self.chain_id()
+    }
+
+    fn status(&self) -> Reply<'_, ChainStatus> {
+        Box::pin(self.status())
+    }
+
+    fn submit(&self, envelopes: Vec<Vec<u8>>) -> Reply<'_, Vec<SubmitOutcome>> {
+        Box::pin(self.submit(envelopes))
+    }
+
+    fn final_blocks(&self, from: Height) -> BoxStream<'static, Answer<SharedBlock>> {
+        let first = Some((self.clone(), from.max(Height(1))));
+        // An error is the last item.
+        Box::pin(futures::stream::unfold(first, async |next| {
+            let (mailbox, height) = next?;
+            let block = mailbox.final_block(height).await;
+            let next = block.is_ok().then(|| (mailbox, height.next()));
+            Some((block, next))
+        }))
+    }
+
+    fn prove(&self, request: ProofRequest) -> Reply<'_, ProofView> {
+        Box::pin(self.prove(request))
+    }
+
+    fn header(&self, height: Option<Height>) -> Reply<'_, HeaderView> {
+        Box::pin(self.header(height))
+    }
+
+    fn block(&self, height: Height) -> Reply<'_, Option<BlockView>> {
+        Box::pin(self.block(height))
+    }
+
+    fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Reply<'_, At<Option<AccountView>>> {
+        Box::pin(self.account(id, assets))
+    }
+
+    fn transaction(&self, name: TransactionName) -> Reply<'_, At<Option<TransactionView>>> {
+        Box::pin(self.transaction(name))
+    }
+
+    fn transfer(&self, id: Hash) -> Reply<'_, Option<TransferView>> {
+        Box::pin(self.transfer(id))
+    }
 }

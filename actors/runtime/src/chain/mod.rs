@@ -8,5 +8,5 @@ mod effects;
 mod mailbox;
 
 pub(crate) use actor::{ChainActor, ChainMessage, ChainParts};
-pub use mailbox::{ChainMailbox, Slot};
 pub(crate) use mailbox::Running;
+pub use mailbox::{ChainMailbox, Slot};

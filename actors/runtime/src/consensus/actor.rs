@@ -1,8 +1,8 @@
 //! The actix side of a consensus group.
 
 use super::effects::Durable;
-use crate::{capacities, chain::ChainActor, clock, journal::ChainJournal, supervisor::Watch};
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, SpawnHandle};
+use crate::{capacities, chain::ChainActor, clock, journal::ChainJournal, supervisor::Watch, timer::Timer};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Consensus, Input, LocalCache, Signer, Step};
 use catenary_types::{ChainId, Timestamp};
 
@@ -25,13 +25,16 @@ pub(crate) struct ConsensusActor {
     pub(super) chain: Option<Addr<ChainActor>>,
     journal: ChainJournal,
     pub(super) durable: Durable,
-    timer: Option<(Timestamp, SpawnHandle)>,
+    timer: Timer,
     pub(super) watch: Watch,
 }
 
 /// The machine starts with its first height.
 enum Machine {
-    New { chain_id: ChainId, signer: Option<Signer> },
+    New {
+        chain_id: ChainId,
+        signer: Option<Signer>,
+    },
     Started(Box<Consensus>),
     /// Only while it changes from one to the other.
     Starting,
@@ -47,7 +50,8 @@ impl Machine {
                 step
             }
             (Self::New { chain_id, signer }, Input::StartHeight(start)) => {
-                let (machine, step) = Consensus::start(now, chain_id, signer, Box::new(LocalCache::default()), start);
+                let (machine, step) =
+                    Consensus::start(now, chain_id, signer, Box::new(LocalCache::default()), start);
                 *self = Self::Started(Box::new(machine));
                 step
             }
@@ -82,7 +86,7 @@ impl ConsensusActor {
             chain: Some(chain),
             journal: parts.journal,
             durable: Durable::default(),
-            timer: None,
+            timer: Timer::default(),
             watch: parts.watch,
         }
     }
@@ -118,18 +122,9 @@ impl ConsensusActor {
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
         let deadline = self.machine.deadline();
-        if self.timer.as_ref().map(|(at, _)| *at) == deadline {
-            return;
-        }
-        if let Some((_, handle)) = self.timer.take() {
-            ctx.cancel_future(handle);
-        }
-        self.timer = deadline.map(|at| {
-            let fire = |actor: &mut Self, ctx: &mut Context<Self>| {
-                actor.timer = None;
-                actor.take_step(Input::Fired, ctx);
-            };
-            (at, ctx.run_later(clock::until(at), fire))
+        self.timer.arm(deadline, ctx, |actor, ctx| {
+            actor.timer.fired();
+            actor.take_step(Input::Fired, ctx);
         });
     }
 

@@ -72,7 +72,10 @@ impl ConsensusActor {
                 tracing::error!(height = height.0, ?reason, "this validator signs nothing at this height");
             }
             Effect::Halt(error) => self.fail(error.to_string(), ctx),
-            Effect::Build { .. } | Effect::JudgeSynced { .. } | Effect::Restream { .. } | Effect::Decide(_) => {
+            Effect::Build { .. }
+            | Effect::JudgeSynced { .. }
+            | Effect::Restream { .. }
+            | Effect::Decide(_) => {
                 unreachable!("these are inputs of the replica")
             }
         }

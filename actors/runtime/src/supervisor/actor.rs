@@ -13,8 +13,8 @@ use actix::{Actor, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Mark, Signer, Timeouts};
 use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
-use catenary_replica::{Recovered, Replica};
 use catenary_relay::query::{Activity, ChainStatus};
+use catenary_replica::{Recovered, Replica};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{collections::VecDeque, sync::Arc, thread};
 use tokio::sync::oneshot;
@@ -76,30 +76,22 @@ pub(crate) struct SupervisorActor {
 }
 
 impl SupervisorActor {
-    pub(crate) fn new(mut parts: NodeParts, definitions: Vec<ChainDefinition>) -> Self {
-        let mut records = std::mem::take(&mut parts.records);
-        let chains = definitions.into_iter().map(|definition| {
-            let tag = chain_tag(&definition.chain_id);
-            let (own, others) = records.drain(..).partition(|record| record.chain == tag);
-            records = others;
-            Supervised {
-                slot: Slot::empty(),
-                journal: ChainJournal::new(parts.journal.clone(), &definition.chain_id, own),
-                definition: Arc::new(definition),
-                generation: 0,
-                falls: VecDeque::new(),
-                waiting: Vec::new(),
-                last: None,
-            }
-        });
-        let chains = chains.collect();
-        Self { parts: Arc::new(parts), chains }
+    pub(crate) fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> Self {
+        let supervised = |(definition, journal)| Supervised {
+            slot: Slot::empty(),
+            journal,
+            definition: Arc::new(definition),
+            generation: 0,
+            falls: VecDeque::new(),
+            waiting: Vec::new(),
+            last: None,
+        };
+        Self { parts: Arc::new(parts), chains: chains.into_iter().map(supervised).collect() }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
-        let mailbox = |chain: &Supervised| {
-            ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone())
-        };
+        let mailbox =
+            |chain: &Supervised| ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone());
         self.chains.iter().map(mailbox).collect()
     }
 
@@ -108,7 +100,8 @@ impl SupervisorActor {
         let (address, parts) = (ctx.address(), self.parts.clone());
         let chain = &mut self.chains[number];
         chain.generation += 1;
-        let (generation, definition, journal) = (chain.generation, chain.definition.clone(), chain.journal.clone());
+        let (generation, definition, journal) =
+            (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
         let opened = thread::Builder::new().name(name).spawn(move || {
             let result = open(&parts, &definition, &journal).map(Box::new);

@@ -1,9 +1,9 @@
 //! The public handle of a node's chains.
 
 use super::actor::{ChainDefinition, SupervisorActor, SupervisorMessage};
-use crate::{chain::ChainMailbox, executor::Executors, index_writer::IndexWriter};
+use crate::{chain::ChainMailbox, executor::Executors, index_writer::IndexWriter, journal::ChainJournal};
 use actix::{Actor, Addr, ArbiterHandle};
-use catenary_journal::journal::{Record, Report};
+use catenary_journal::journal::Report;
 use catenary_store::{DataDir, block_log::BlockLogWriter, index::Index, journal::Journal};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -14,9 +14,7 @@ pub struct NodeParts {
     pub data: DataDir,
     /// The journal's handle.
     pub journal: Journal,
-    /// What the journal held at the start.
-    pub records: Vec<Record>,
-    /// What was wrong with it.
+    /// What was wrong with it at the start.
     pub report: Report,
     /// The block log writer.
     pub logs: Arc<BlockLogWriter>,
@@ -39,7 +37,7 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Takes charge of these chains. None runs before [`Self::start`].
-    pub fn new(parts: NodeParts, chains: Vec<ChainDefinition>) -> Self {
+    pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> Self {
         let actor = SupervisorActor::new(parts, chains);
         let mailboxes = Arc::new(actor.mailboxes());
         Self { address: actor.start(), mailboxes }

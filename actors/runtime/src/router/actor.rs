@@ -1,0 +1,67 @@
+//! The actix side of the router.
+
+use crate::{capacities, clock, timer::Timer};
+use actix::{Actor, ActorContext, Context, Handler, Message, SpawnHandle};
+use catenary_links::ChainClient;
+use catenary_relay::{Input, Relay};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What a router's mailbox takes: answers to its own questions, and blocks, one at a time per chain.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum RouterMessage {
+    /// An answer or a block.
+    Input(Box<Input>),
+    /// The owner is gone.
+    Stop,
+}
+
+/// A router.
+pub(crate) struct RouterActor {
+    relay: Relay,
+    pub(super) chains: Vec<Arc<dyn ChainClient>>,
+    /// The stream of each chain.
+    pub(super) streams: BTreeMap<usize, SpawnHandle>,
+    timer: Timer,
+}
+
+impl RouterActor {
+    pub(super) fn new(relay: Relay, chains: Vec<Arc<dyn ChainClient>>) -> Self {
+        Self { relay, chains, streams: BTreeMap::new(), timer: Timer::default() }
+    }
+
+    pub(super) fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        for effect in self.relay.step(clock::now(), input) {
+            self.run_effect(effect, ctx);
+        }
+        self.arm(ctx);
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        let deadline = self.relay.deadline();
+        self.timer.arm(deadline, ctx, |actor, ctx| {
+            actor.timer.fired();
+            actor.take_step(Input::Fired, ctx);
+        });
+    }
+}
+
+impl Actor for RouterActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(capacities::ROUTER);
+        self.take_step(Input::Reset, ctx);
+    }
+}
+
+impl Handler<RouterMessage> for RouterActor {
+    type Result = ();
+
+    fn handle(&mut self, message: RouterMessage, ctx: &mut Self::Context) {
+        match message {
+            RouterMessage::Input(input) => self.take_step(*input, ctx),
+            RouterMessage::Stop => ctx.stop(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! A node: its data folder, its threads, its chains.
+//!
+//! # Invariants
+//!
+//! - One process per data folder.
+//! - The journal is trimmed only up to blocks that are flushed in their chain's log.
+//! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
+
+mod node;
+
+pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};

@@ -1,0 +1,195 @@
+//! Opening a node and what it counts.
+
+use actix::{Arbiter, ArbiterHandle};
+use catenary_journal::journal::ChainTag;
+use catenary_links::{ChainClient, Directory};
+use catenary_runtime::{
+    ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Supervisor, chain_tag,
+};
+use catenary_store::{
+    DataDir, FileError,
+    block_log::{self, BlockLogWriter, Event},
+    index::{Index, IndexError},
+    journal::{self, JournalWriter},
+};
+use catenary_types::{ChainId, Height};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+/// What a node runs.
+pub struct NodeConfig {
+    /// Where it keeps everything.
+    pub data: DataDir,
+    /// Its chains.
+    pub chains: Vec<ChainDefinition>,
+    /// Executor threads; one per core.
+    pub executors: usize,
+    /// Threads for actors.
+    pub arbiters: usize,
+}
+
+/// Why a node does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenNodeError {
+    /// The journal cannot be opened.
+    #[error("journal: {0}")]
+    Journal(#[from] journal::OpenError),
+    /// A thread cannot be started, or a file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The index cannot be used, even after it was made anew.
+    #[error("index: {0}")]
+    Index(#[from] IndexError),
+    /// A thread cannot be started.
+    #[error("thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A chain does not start.
+    #[error("{chain_id}: {reason}")]
+    Chain {
+        /// Which.
+        chain_id: ChainId,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a node has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeStats {
+    /// Flushes of journal and block logs.
+    pub fsyncs: u64,
+    /// Signatures checked by the process.
+    pub signatures_verified: u64,
+    /// Blocks written to block logs.
+    pub blocks: u64,
+}
+
+/// A running node. Dropping it stops the actors and flushes what is queued.
+pub struct Node {
+    supervisor: Supervisor,
+    journal: JournalWriter,
+    logs: Arc<BlockLogWriter>,
+    arbiters: Vec<Arbiter>,
+}
+
+type Journals = Arc<BTreeMap<ChainTag, (usize, ChainJournal)>>;
+
+impl Node {
+    /// Opens the folder and takes charge of the chains. None runs before [`Self::start`]. Returns what the operator
+    /// should know.
+    pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
+        let mut notices = Vec::new();
+        let (writer, mut records, report) =
+            JournalWriter::open(&config.data.journal(), journal::Config::default())?;
+        if !report.is_clean() || report.torn.is_some() {
+            notices.push(format!("journal: {report}"));
+        }
+        let journal = writer.journal();
+        let chains: Vec<_> = config
+            .chains
+            .into_iter()
+            .map(|definition| {
+                let tag = chain_tag(&definition.chain_id);
+                let own = records.extract_if(.., |record| record.chain == tag).collect();
+                let journal = ChainJournal::new(journal.clone(), &definition.chain_id, own);
+                (definition, journal)
+            })
+            .collect();
+        let journals = chains.iter().enumerate().map(|(number, (definition, journal))| {
+            (chain_tag(&definition.chain_id), (number, journal.clone()))
+        });
+        let journals: Journals = Arc::new(journals.collect());
+        let supervisor_slot = Arc::new(OnceLock::new());
+        let logs = Arc::new(start_logs(journals, supervisor_slot.clone())?);
+        let (index, damage) = Index::open_or_recreate(&config.data.index())?;
+        if let Some(damage) = damage {
+            notices.push(format!("{damage}; rebuilding it from the block logs"));
+        }
+        let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
+        let parts = NodeParts {
+            data: config.data,
+            journal,
+            report,
+            logs: logs.clone(),
+            index: Arc::new(index),
+            index_writer: IndexWriter::start()?,
+            executors: Arc::new(Executors::start(config.executors)),
+            arbiters: arbiters.iter().map(Arbiter::handle).collect(),
+        };
+        let supervisor = Supervisor::new(parts, chains);
+        supervisor_slot.get_or_init(|| supervisor.clone());
+        Ok((Self { supervisor, journal: writer, logs, arbiters }, notices))
+    }
+
+    /// Starts every chain, and fails with the first that does not start.
+    pub async fn start(&self) -> Result<Vec<String>, OpenNodeError> {
+        let starts = (0..self.chains().len()).map(|number| self.supervisor.start(number));
+        let mut notices = Vec::new();
+        for (chain, started) in self.chains().iter().zip(futures::future::join_all(starts).await) {
+            let failed = |reason| OpenNodeError::Chain { chain_id: chain.chain_id().clone(), reason };
+            notices.extend(started.map_err(failed)?);
+        }
+        Ok(notices)
+    }
+
+    /// The chains, in the order of the configuration.
+    pub fn chains(&self) -> &[ChainMailbox] {
+        self.supervisor.chains()
+    }
+
+    /// Starts and stops single chains.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// The chains as clients reach them.
+    pub fn directory(&self) -> Directory {
+        let client = |chain: &ChainMailbox| Arc::new(chain.clone()) as Arc<dyn ChainClient>;
+        Directory::new(self.chains().iter().map(client).collect())
+    }
+
+    /// A thread for a further actor.
+    pub fn arbiter(&self, number: usize) -> ArbiterHandle {
+        self.arbiters[number % self.arbiters.len()].handle()
+    }
+
+    /// What the node has done.
+    pub fn stats(&self) -> NodeStats {
+        let (journal, logs) = (self.journal.journal().stats(), self.logs.stats());
+        NodeStats {
+            fsyncs: journal.fsyncs + logs.fsyncs,
+            signatures_verified: catenary_crypto::signatures_verified(),
+            blocks: logs.blocks,
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.logs.flush();
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+    }
+}
+
+/// Trims the journal behind the block logs, and reports a log that fails.
+fn start_logs(
+    journals: Journals,
+    supervisor: Arc<OnceLock<Supervisor>>,
+) -> Result<BlockLogWriter, FileError> {
+    BlockLogWriter::start(block_log::Config::default(), move |event| match event {
+        Event::Flushed { chain, height } => {
+            if let Some((_, journal)) = journals.get(&chain) {
+                journal.trim(Height(height));
+            }
+        }
+        Event::Failed { chain, error } => {
+            if let (Some((number, _)), Some(supervisor)) = (journals.get(&chain), supervisor.get()) {
+                supervisor.log_failed(*number, error.to_string());
+            }
+        }
+    })
+}
