@@ -5,6 +5,7 @@
 
 mod common;
 mod conformance;
+mod crit_bit;
 mod equivalence;
 mod multistore;
 mod oracle;
