@@ -306,10 +306,11 @@ impl Host {
         found.map(|(mark, ..)| mark)
     }
 
-    /// Raises the guard.
+    /// Raises the guard to what another copy remembers; its own file is to learn of it.
     pub(crate) fn adopt(&mut self, mark: Mark) {
-        if let Some(signer) = &mut self.signer {
+        if let Some(signer) = self.signer.as_mut().filter(|signer| mark.is_above(signer.mark().as_ref())) {
             signer.adopt(mark);
+            self.step.mark = signer.mark();
         }
     }
 }

@@ -191,11 +191,11 @@ pub enum Effect {
         /// What is wrong with it.
         reason: String,
     },
-    /// A peer speaks of a higher height than any before: this node may be behind.
+    /// A peer speaks of a later height, for the first time since this one started: this node may be behind.
     Ahead {
         /// Who.
         peer: Peer,
-        /// Of which.
+        /// Of which height; nothing is verified.
         height: Height,
     },
     /// A round began.
@@ -240,7 +240,8 @@ pub enum Effect {
 pub struct Step {
     /// Records for the journal.
     pub journal: Vec<Record>,
-    /// The new mark for the guard's file, if something was signed. Flush journal and mark before anything durable.
+    /// The new mark for the guard's file, if something was signed or the file turned out to be behind. Flush journal and
+    /// mark before anything durable.
     pub mark: Option<Mark>,
     /// Effects for at once: build, judge, notices.
     pub now: Vec<Effect>,

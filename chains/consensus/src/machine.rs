@@ -25,8 +25,8 @@ pub struct Consensus {
     state: Option<State>,
     queue: VecDeque<engine::Input>,
     pending: Pending,
-    /// The highest height that a peer spoke of.
-    heard_height: Height,
+    /// Peers that spoke of a later height since this one started.
+    ahead: BTreeSet<Peer>,
     halted: bool,
 }
 
@@ -45,7 +45,7 @@ impl Consensus {
             state: None,
             queue: VecDeque::new(),
             pending: Pending::default(),
-            heard_height: start.height,
+            ahead: BTreeSet::new(),
             halted: false,
         };
         let step = machine.step(now, Input::StartHeight(start));
@@ -115,10 +115,12 @@ impl Consensus {
         replay.retain(|record| record.height == start.height);
         self.host.running = Running::new(start);
         self.state = None;
+        self.ahead.clear();
         if self.host.running.work || !replay.is_empty() {
             self.begin(&replay);
         } else {
-            self.hear_waiting();
+            let waiting: Vec<_> = self.pending.of_height(self.host.height()).cloned().collect();
+            self.listen(&waiting);
         }
     }
 
@@ -238,10 +240,9 @@ impl Consensus {
         running.timers.restart(now, &running.start.timeouts);
     }
 
-    /// While asleep: counts who is heard at this height, by what waits, and wakes at more than a third of the power.
-    fn hear_waiting(&mut self) {
-        let waiting: Vec<_> = self.pending.of_height(self.host.height()).cloned().collect();
-        waiting.iter().for_each(|message| self.host.hear_verified(message));
+    /// While asleep: counts who is heard at this height, and wakes at more than a third of the power.
+    fn listen(&mut self, messages: &[Message]) {
+        messages.iter().for_each(|message| self.host.hear_verified(message));
         if self.host.running.is_heard() {
             self.wake();
         }
@@ -268,8 +269,8 @@ impl Consensus {
                 _ if !self.is_undecided() => {}
                 Some(_) => self.accept(message),
                 None => {
-                    self.pending.push(Waiting { arrival: self.host.now, peer, message });
-                    self.hear_waiting();
+                    self.pending.push(Waiting { arrival: self.host.now, peer, message: message.clone() });
+                    self.listen(&[message]);
                 }
             }
             return;
@@ -277,8 +278,7 @@ impl Consensus {
         if height.0 - current.0 <= HEIGHTS_AHEAD_MAX {
             self.pending.push(Waiting { arrival: self.host.now, peer, message });
         }
-        if height > self.heard_height {
-            self.heard_height = height;
+        if self.ahead.insert(peer) {
             self.host.at_once(Effect::Ahead { peer, height });
         }
     }
@@ -287,7 +287,6 @@ impl Consensus {
     fn accept(&mut self, message: Message) {
         if let Some(mark) = self.host.forgotten(&message) {
             self.host.adopt(mark);
-            self.host.step.mark = self.mark();
             if self.host.running.start.voting == Voting::Vote {
                 self.abstain(AbstainReason::Forgotten(mark));
             }
