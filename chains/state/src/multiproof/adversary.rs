@@ -217,3 +217,25 @@ fn a_leaf_out_of_its_place_proves_no_absence() {
     let in_place = jellyfish::root(&nodes, &[(low, None)]);
     assert_eq!(in_place.is_ok(), node_hash(&[low, b"0"]).0[0] < 0x80);
 }
+
+#[test]
+fn a_leaf_cannot_be_read_as_an_inner_node() {
+    // With height 0 and size 1 an inner node would hash like the leaf of a 32-byte key and hide that key behind two
+    // subtrees. A packet key can be that long.
+    let key = [&[b'a'; 23][..], &[1], &7_u64.to_be_bytes()].concat();
+    let (leaf, value_hash) = (critbit::Node::leaf_hash(&key, b"value"), node_hash(&[b"value"]));
+    let key_as_hash = Hash::from_slice(&key).expect("the key is 32 bytes long");
+    assert_eq!(leaf, crate::critbit::inner_hash(0, 1, &key_as_hash, &value_hash));
+
+    let proof = |height: u8, size: u8| {
+        let header = [super::FORMAT, super::CRIT_BIT, 0, 0];
+        let inner = [super::codec::tag::INNER, height, size];
+        let hidden = |hash: Hash| [&[super::codec::tag::OPAQUE][..], &hash.0].concat();
+        [&header[..], &inner, &hidden(key_as_hash), &hidden(value_hash)].concat()
+    };
+    assert!(super::Multiproof::decode(&proof(1, 2)).is_ok());
+    for (height, size) in [(0, 1), (0, 2), (1, 1), (1, 0)] {
+        let verdict = super::Multiproof::decode(&proof(height, size));
+        assert!(matches!(verdict, Err(ProofError::Malformed { .. })), "{height} {size}");
+    }
+}

@@ -144,6 +144,21 @@ fn an_iavl_leaf_of_another_height_or_size_is_refused_as_in_go() {
     }
 }
 
+#[test]
+fn a_step_with_two_siblings_or_none_is_refused() {
+    for (siblings_left, siblings_right, good) in [(0, 1, true), (1, 0, true), (1, 1, false), (0, 2, false)] {
+        let (mut proof, _) = deep(&jellyfish_spec(), b"JMT::LeafNode", 1);
+        let Some(Proof::Exist(exist)) = &mut proof.proof else { panic!("not a membership proof") };
+        exist.path[0].prefix.extend([7; 32].repeat(siblings_left));
+        exist.path[0].suffix = [7; 32].repeat(siblings_right);
+        let root = ics23::calculate_existence_root::<HostFunctionsManager>(exist).unwrap();
+        let (spec, value) = (jellyfish_spec(), Some(&b"value"[..]));
+        assert_eq!(verify_ics23(&spec, &root, &proof, b"key", value).is_ok(), good);
+        let loose = ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, b"key", b"value");
+        assert!(loose, "the stock Rust verifier takes them all");
+    }
+}
+
 const IBC: StoreName = StoreName::new("ibc");
 const ASSET: StoreName = StoreName::new("asset");
 const REPLAY: StoreName = StoreName::new("replay");

@@ -59,7 +59,9 @@ fn roots_and_content_equal_the_definition_over_random_batches() {
             let actual = tree.commit(version, batch.iter().map(|(key, value)| (&key[..], value.as_deref())));
             assert_eq!(actual, root(&content), "seed {seed}, batch {version}");
             assert_eq!(tree.len(), content.len());
-            tree.check_invariants();
+            if version % 10 == 0 {
+                tree.check_invariants();
+            }
             versions.insert(version, content.clone());
 
             let oldest = version.saturating_sub(3);
