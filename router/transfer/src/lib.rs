@@ -16,6 +16,7 @@
 //! | [`denom`] | traces: escrow at home, voucher abroad |
 //! | [`events`] | the table of events |
 //! | [`id`] | the transfer's name |
+//! | [`audit`] | the invariants, over everything that is final |
 //!
 //! Deviations from ibc-go: amounts have at most 128 bits; accounts are `organisation/number`; a memo has at most 256
 //! bytes. What does not fit is refused with the error acknowledgement, and the sender gets his money back.
@@ -27,6 +28,7 @@
 //! - A credit asks the chain's rules and the freeze first; a refusal is an answer, not a failure of the lane.
 //! - What a packet says of sender and memo is data for people: it gives nobody a right.
 
+pub mod audit;
 pub mod data;
 pub mod denom;
 pub mod events;
