@@ -1,5 +1,9 @@
 //! The light client on real chains: following, freezing, expiring, recovering.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
 use catenary_crypto::Hash;
 use catenary_packet::{
     ClientId, PacketCall, ReadClients,
@@ -11,14 +15,7 @@ use catenary_packet::{
     },
 };
 use catenary_types::{Call, Height, Message, Parameters, Receipt, Timestamp, UnixSeconds, Validator};
-
-fn reason(receipt: &Receipt) -> &str {
-    &receipt.reason
-}
-
-fn assert_ok(receipt: &Receipt) {
-    assert!(receipt.succeeded(), "{receipt:?}");
-}
+use common::lane::{assert_ok, reason};
 
 fn state(lane: &TestLane) -> ClientState {
     lane.target.state.client(&lane.target_client).unwrap()
@@ -185,8 +182,11 @@ fn two_headers_that_the_client_never_saw_freeze_it_by_message() {
     assert_eq!(reason(&lane.target.call(Actor::Relayer, &call(&weak, &second))), "INVALID_HEADER");
     let higher = lane.source.update(Height(1), Height(4));
     assert_eq!(reason(&lane.target.call(Actor::Relayer, &call(&second, &higher))), "INVALID_HEADER");
-    assert_ok(&lane.target.call(Actor::Relayer, &call(&first, &second)));
+    let evidence = call(&first, &second);
+    assert_eq!(reason(&lane.target.call(Actor::User, &evidence)), "NOT_AUTHORISED");
+    assert_ok(&lane.target.call(Actor::Relayer, &evidence));
     assert_eq!(state(&lane).standing, Standing::Frozen);
+    assert_eq!(reason(&lane.target.call(Actor::Relayer, &evidence)), "CLIENT_FROZEN");
 }
 
 #[test]

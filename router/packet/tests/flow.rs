@@ -1,6 +1,8 @@
 //! The flow that ibc-go's own message handlers went through, step by step through ours: the same chain, proofs and
 //! times, the same outcomes.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use catenary_ledger::Reason;

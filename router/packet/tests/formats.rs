@@ -1,5 +1,7 @@
 //! Go's verdicts, case by case: headers, updates, proofs and packets of the format fixtures.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod common;
 
 use catenary_ledger::{Reason, View};

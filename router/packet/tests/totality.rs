@@ -1,6 +1,8 @@
 //! Whatever bytes come, verifiers give a value or an error: altered calls never panic, and none has another effect than
 //! the honest one. A panic inside a call is caught by the ledger and shows as `INTERNAL`.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use catenary_ledger::{
     BlockContext, Caller, Reason, State,
     conformance::{Case, Outcome, judge},

@@ -1,7 +1,13 @@
 //! A host that holds nothing but what calls of the packet app write, at any time a test gives; and fixtures as Go reads
 //! them.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and a failed unwrap is a failed test"
+)]
+
+pub mod lane;
 
 use catenary_ledger::{
     Access, App, Apps, BlockContext, Caller, Checked, Ctx, Failure, View,
