@@ -385,3 +385,62 @@ fn an_observer_decides_and_signs_nothing() {
     }
     assert!(decision(&step).is_some());
 }
+
+#[test]
+fn a_proposal_that_waited_is_judged_by_when_it_came() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let proposal = Proposal { height: Height(2), ..group.proposal(0, 0, value("block")).proposal };
+    let signature = group.key(0).sign(&proposal.sign_bytes(&group.chain_id));
+    machine.step(NOW, message(Message::Proposal(SignedProposal { proposal, signature })));
+    // A minute later the height starts; the proposal had come in time.
+    let later = NOW.plus_ms(60_000);
+    machine.step(later, Input::StartHeight(StartHeight { height: Height(2), ..group.start(Start::Now) }));
+    let builder = group.address(0);
+    let (verdict, origin) = (Verdict::Valid, Origin::Consensus);
+    let judged = Input::Verdict { height: Height(2), value: value("block"), builder, verdict, origin };
+    let step = machine.step(later, judged);
+    assert_eq!(votes(&step).first().map(|vote| vote.value), Some(Some(value("block"))));
+}
+
+#[test]
+fn a_leader_that_restarts_proposes_what_it_proposed() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(0, None, group.start(Start::Now));
+    let step = machine.step(NOW, Input::Propose { height: Height(1), round: 0, value: value("block") });
+    let restart = |length| {
+        let replay = step.journal[..length].to_vec();
+        group.machine(0, None, StartHeight { replay, ..group.start(Start::Now) }).1
+    };
+    let said = restart(step.journal.len());
+    assert!(!asks_to_build(&said), "it would build a second block for the round");
+    let proposals = |effect: &&Effect| matches!(effect, Effect::Publish(Message::Proposal(_)));
+    assert_eq!(votes(&said), votes(&step));
+    // Nothing was signed before the proposal itself, so up to there another block may be built.
+    assert!(asks_to_build(&restart(0)) && asks_to_build(&restart(1)) && !asks_to_build(&restart(2)));
+    assert_eq!(step.durable.iter().filter(proposals).count(), 1);
+}
+
+#[test]
+fn a_value_offered_again_without_pol_is_not_even_recorded() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    let first = machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+    assert_eq!(first.journal.len(), 1);
+    let again = machine.step(NOW, message(Message::Proposal(group.proposal(1, 1, value("block")))));
+    assert_eq!(again, Step::default());
+    let other = machine.step(NOW, message(Message::Proposal(group.proposal(1, 1, value("other")))));
+    assert_eq!(other.journal.len(), 1);
+}
+
+#[test]
+fn a_height_at_rest_wakes_when_others_are_at_it() {
+    let group = Group::new(4);
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    machine.step(NOW, Input::Rest);
+    let later = NOW.plus_ms(3_600_000);
+    machine.step(later, message(Message::Vote(group.vote(1, VoteKind::Prevote, 1, None))));
+    assert_eq!(machine.deadline(), None);
+    machine.step(later, message(Message::Vote(group.vote(2, VoteKind::Prevote, 1, None))));
+    assert_eq!(machine.deadline(), Some(later.plus_ms(Timeouts::default().propose_ms)));
+}
