@@ -221,3 +221,32 @@ fn a_decoded_timeout_proof_holds_only_packet_keys() {
         assert!(!encoded.windows(8).any(|window| window == b"customer"));
     }
 }
+
+#[test]
+fn a_merkle_proof_has_one_encoding() {
+    let state = chain();
+    let proofs = state.prove(1, IBC, &packet_key("bft-client-0", 1, 1)).unwrap();
+    let framed = |proof: &[u8]| {
+        let mut out = vec![0x0a];
+        prost013::encoding::encode_varint(proof.len() as u64, &mut out);
+        [&out[..], proof].concat()
+    };
+    let [inner, outer] = proofs.each_ref().map(Message::encode_to_vec);
+    let good = [framed(&inner), framed(&outer)].concat();
+    assert_eq!(decode_merkle_proof(&good), Ok(proofs));
+    let unknown_field = [&inner[..], &[0x7a, 0]].concat();
+    let long_length =
+        [&[0x0a, outer.len() as u8 | 0x80, outer.len() as u8 >> 7 | 0x80, 0], &outer[..]].concat();
+    for bad in [
+        [framed(&unknown_field), framed(&outer)].concat(),
+        [framed(&inner), framed(&outer), vec![0x7a, 0]].concat(),
+        [framed(&inner), framed(&outer), framed(&outer)].concat(),
+        [framed(&inner), long_length].concat(),
+        framed(&inner),
+        Vec::new(),
+    ] {
+        assert!(matches!(decode_merkle_proof(&bad), Err(ProofError::Malformed { .. })), "{bad:?}");
+    }
+    let large = vec![0; catenary_state::limits::MERKLE_PROOF_BYTES_MAX + 1];
+    assert!(matches!(decode_merkle_proof(&large), Err(ProofError::TooLarge { .. })));
+}
