@@ -1,6 +1,4 @@
-//! The gateway interface as code: what router, services and tools ask of a chain, wherever it runs.
-//!
-//! Two implementations: the mailbox of a chain in this process (`catenary-runtime`) and a gRPC client ([`crate::grpc`]).
+//! All that anybody asks of a chain, as a trait.
 
 use catenary_crypto::Hash;
 use catenary_relay::{
@@ -11,67 +9,52 @@ use catenary_relay::{
     },
 };
 use catenary_types::{AccountId, AssetId, ChainId, Height};
-use futures::{future::BoxFuture, stream::BoxStream};
-use std::sync::Arc;
+use futures::stream::BoxStream;
 
-/// An answer that comes later.
-pub type Reply<'a, T> = BoxFuture<'a, Result<T, GatewayError>>;
+/// An answer, or why there is none.
+pub type Reply<T> = Result<T, GatewayError>;
 
-/// A chain, here or elsewhere.
-pub trait ChainClient: Send + Sync {
-    /// Its id.
+/// Final blocks as they come.
+pub struct BlockStream {
+    /// The newest final block when the stream began.
+    pub tip: Height,
+    /// Blocks in order of heights and without gaps. An error is the last item; so is the end.
+    pub blocks: BoxStream<'static, Reply<SharedBlock>>,
+}
+
+/// One chain, wherever it runs. Handles are shared as `Arc<dyn ChainClient>`.
+///
+/// Nothing waits for a full queue: that is [`GatewayError::Busy`]. Reads answer with the height they were made at.
+#[tonic::async_trait]
+pub trait ChainClient: Send + Sync + 'static {
+    /// The chain.
     fn chain_id(&self) -> &ChainId;
 
-    /// How it is.
-    fn status(&self) -> Reply<'_, ChainStatus>;
+    /// How it stands.
+    async fn status(&self) -> Reply<ChainStatus>;
 
-    /// Submits up to 1,000 envelopes; one answer each, in order.
-    fn submit(&self, envelopes: Vec<Vec<u8>>) -> Reply<'_, Vec<SubmitOutcome>>;
+    /// Submits envelopes: one outcome each, in their order. After [`GatewayError::Unavailable`] it is unknown whether
+    /// they were taken; submitting them again is safe.
+    async fn submit(&self, envelopes: Vec<Vec<u8>>) -> Reply<Vec<SubmitOutcome>>;
 
-    /// Final blocks from a height on, in order and without gaps, as they become final. An error ends the stream; nothing
-    /// is skipped when the reader is slow.
-    fn final_blocks(&self, from: Height) -> BoxStream<'static, Result<SharedBlock, GatewayError>>;
+    /// Final blocks from a height on, without end. The stream goes at its reader's pace and loses nothing.
+    async fn final_blocks(&self, from: Height) -> Reply<BlockStream>;
 
-    /// Proves keys of a recent state.
-    fn prove(&self, request: ProofRequest) -> Reply<'_, ProofView>;
+    /// A multiproof of keys in the state after a block, with the header that carries its root.
+    async fn prove(&self, request: ProofRequest) -> Reply<ProofView>;
 
-    /// A header with what verifies it; the newest if no height is named.
-    fn header(&self, height: Option<Height>) -> Reply<'_, HeaderView>;
+    /// A header, or the newest.
+    async fn header(&self, height: Option<Height>) -> Reply<HeaderView>;
 
-    /// A block with everything around it; none if it is not final yet.
-    fn block(&self, height: Height) -> Reply<'_, Option<BlockView>>;
+    /// A block; none if there is no such block yet.
+    async fn block(&self, height: Height) -> Reply<Option<BlockView>>;
 
     /// An account and what it holds of these assets.
-    fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Reply<'_, At<Option<AccountView>>>;
+    async fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Reply<At<Option<AccountView>>>;
 
-    /// A transaction, if it is in a block.
-    fn transaction(&self, name: TransactionName) -> Reply<'_, At<Option<TransactionView>>>;
+    /// A transaction that is in a block.
+    async fn transaction(&self, name: TransactionName) -> Reply<At<Option<TransactionView>>>;
 
-    /// A transfer that the chain sent.
-    fn transfer(&self, id: Hash) -> Reply<'_, Option<TransferView>>;
-}
-
-/// The chains that somebody can reach, in a fixed order.
-#[derive(Clone, Default)]
-pub struct Directory {
-    chains: Vec<Arc<dyn ChainClient>>,
-}
-
-impl Directory {
-    /// A directory of these chains.
-    pub fn new(chains: Vec<Arc<dyn ChainClient>>) -> Self {
-        Self { chains }
-    }
-
-    /// All chains.
-    pub fn chains(&self) -> &[Arc<dyn ChainClient>] {
-        &self.chains
-    }
-
-    /// The chain of a full id, or of a name that only one chain has.
-    pub fn get(&self, id_or_name: &str) -> Option<&Arc<dyn ChainClient>> {
-        let by_id = self.chains.iter().find(|chain| chain.chain_id().as_str() == id_or_name);
-        let mut by_name = self.chains.iter().filter(|chain| chain.chain_id().name() == id_or_name);
-        by_id.or_else(|| by_name.next().filter(|_| by_name.next().is_none()))
-    }
+    /// A transfer that this chain sent.
+    async fn transfer(&self, id: Hash) -> Reply<At<Option<TransferView>>>;
 }

@@ -1,0 +1,21 @@
+//! How clients reach chains: one interface, whether a chain runs in this process or behind gRPC.
+//!
+//! [`ChainClient`] mirrors the gateway interface of `catenary-relay`. The runtime implements it over mailboxes,
+//! [`GrpcChain`] over the node's gRPC services. [`Directory`] finds chains by id or by name. Nothing above can tell
+//! which kind it holds, and the tests run over both.
+//!
+//! # Invariants
+//!
+//! - A client gives what the chain said or an error; it never answers for the chain from a cache.
+//! - Whatever another node sends is input: malformed answers are errors, never panics.
+//! - A lost connection says nothing of what was submitted over it.
+
+mod client;
+mod directory;
+mod grpc;
+
+pub use client::{BlockStream, ChainClient, Reply};
+pub use directory::{Directory, UnknownChain};
+pub use grpc::{ConnectError, GrpcChain};
+/// For implementing [`ChainClient`].
+pub use tonic::async_trait;
