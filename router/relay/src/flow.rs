@@ -356,3 +356,182 @@ fn take<'a>(entries: impl Iterator<Item = &'a Entry>, limit: usize) -> Vec<Item>
     }
     items
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_packet::{ClientId, Payload};
+    use proptest::prelude::*;
+
+    const NOW: Timestamp = Timestamp(1_000_000_000);
+
+    fn packet(sequence: u64) -> Packet {
+        let payload = Payload {
+            source_port: "transfer".into(),
+            dest_port: "transfer".into(),
+            version: "v".into(),
+            encoding: "e".into(),
+            value: vec![1; 200_000],
+        };
+        Packet {
+            sequence: Sequence(sequence),
+            source_client: ClientId::bft(0),
+            dest_client: ClientId::bft(1),
+            timeout_timestamp: UnixSeconds(sequence * 10),
+            payloads: vec![payload],
+        }
+    }
+
+    fn sequences(items: &[Item]) -> Vec<u64> {
+        items.iter().map(|item| item.packet.sequence.0).collect()
+    }
+
+    fn choose(flow: &Flow, step: Step, proven: u64, second: u64) -> Vec<u64> {
+        sequences(&flow.choose(step, Height(proven), UnixSeconds(second)))
+    }
+
+    #[test]
+    fn a_packet_is_ready_once_a_header_shows_it() {
+        let mut flow = Flow::new();
+        flow.sent(packet(1), Height(4), Timestamp(0));
+        flow.sent(packet(2), Height(5), Timestamp(0));
+        assert_eq!(choose(&flow, Step::Receive, 3, 0), Vec::<u64>::new());
+        assert_eq!(choose(&flow, Step::Receive, 4, 0), [1]);
+        flow.received(packet(1), Height(9), vec![7], Timestamp(0));
+        assert_eq!(choose(&flow, Step::Acknowledge, 8, 0), Vec::<u64>::new());
+        assert_eq!(choose(&flow, Step::Acknowledge, 9, 0), [1]);
+    }
+
+    #[test]
+    fn the_deadline_divides_receiving_from_timing_out() {
+        let mut flow = Flow::new();
+        flow.sent(packet(1), Height(1), Timestamp(0));
+        let both = |second| {
+            (choose(&flow, Step::Receive, 1, second).len(), choose(&flow, Step::Timeout, 1, second).len())
+        };
+        assert_eq!([both(9), both(10), both(11)], [(1, 0), (0, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn a_call_is_bounded_in_bytes_and_never_empty() {
+        let mut flow = Flow::new();
+        (1..=6).for_each(|sequence| flow.sent(packet(sequence), Height(1), Timestamp(0)));
+        assert_eq!(choose(&flow, Step::Receive, 1, 0), [1, 2], "524,288 bytes hold two of 200,000");
+        flow.work_mut(Step::Receive).batch = 1;
+        assert_eq!(choose(&flow, Step::Receive, 1, 0), [1]);
+    }
+
+    #[test]
+    fn what_was_settled_before_is_not_taken_up_by_a_second_reading() {
+        let mut flow = Flow::new();
+        flow.sent(packet(1), Height(1), Timestamp(0));
+        flow.received(packet(1), Height(1), vec![7], Timestamp(0));
+        flow.settled(Sequence(1));
+        flow.sent(packet(1), Height(1), Timestamp(0));
+        flow.received(packet(1), Height(1), vec![7], Timestamp(0));
+        assert_eq!(flow.len(), 0);
+    }
+
+    #[test]
+    fn a_receipt_may_be_heard_before_the_send() {
+        let mut flow = Flow::new();
+        flow.received(packet(2), Height(1), vec![7], Timestamp(0));
+        assert_eq!(choose(&flow, Step::Acknowledge, 9, 0), Vec::<u64>::new());
+        flow.sent(packet(1), Height(1), Timestamp(0));
+        flow.sent(packet(2), Height(1), Timestamp(0));
+        assert_eq!(choose(&flow, Step::Acknowledge, 9, 0), [2]);
+        assert_eq!(choose(&flow, Step::Receive, 9, 0), [1]);
+        // One whose send was before the reading began is of a settled packet.
+        let mut flow = Flow::new();
+        flow.received(packet(2), Height(1), vec![7], Timestamp(0));
+        flow.sent(packet(3), Height(1), Timestamp(0));
+        assert_eq!((flow.len(), flow.early), (1, 0));
+    }
+
+    #[test]
+    fn a_packet_that_was_tried_in_vain_rests_ever_longer() {
+        let mut flow = Flow::new();
+        flow.sent(packet(1), Height(1), Timestamp(0));
+        let mut now = NOW;
+        for pause_ms in [200, 400, 800] {
+            let items = flow.choose(Step::Receive, Height(1), UnixSeconds(0));
+            flow.assign(&items, Ticket(1));
+            flow.release(&items, Ticket(1), Some(now));
+            flow.wake(now.plus_ms(pause_ms - 1));
+            assert_eq!(choose(&flow, Step::Receive, 1, 0).len(), 0);
+            now = now.plus_ms(pause_ms);
+            flow.wake(now);
+            assert_eq!(choose(&flow, Step::Receive, 1, 0).len(), 1);
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Move {
+        Sent(u64),
+        Received(u64),
+        Settled(u64),
+        Start(u8),
+        End(prop::sample::Index, bool),
+        Wake(u64),
+    }
+
+    fn moves() -> impl Strategy<Value = Vec<Move>> {
+        let one = prop_oneof![
+            (1..8u64).prop_map(Move::Sent),
+            (1..8u64).prop_map(Move::Received),
+            (1..8u64).prop_map(Move::Settled),
+            (0..3u8).prop_map(Move::Start),
+            (any::<prop::sample::Index>(), any::<bool>()).prop_map(|(at, rests)| Move::End(at, rests)),
+            (0..5_000u64).prop_map(Move::Wake),
+        ];
+        proptest::collection::vec(one, 0..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(256))]
+
+        #[test]
+        fn queues_agree_with_packets_after_any_news(moves in moves()) {
+            let mut flow = Flow::new();
+            let mut jobs: Vec<(Ticket, Vec<Item>, usize)> = Vec::new();
+            let mut next = 0;
+            for one in moves {
+                let overtaken = match one {
+                    Move::Sent(sequence) => {
+                        flow.sent(packet(sequence), Height(sequence), Timestamp(0));
+                        None
+                    }
+                    Move::Received(sequence) => {
+                        flow.received(packet(sequence), Height(1), vec![1], Timestamp(0))
+                    }
+                    Move::Settled(sequence) => flow.settled(Sequence(sequence)),
+                    Move::Start(step) => {
+                        let step = Step::ALL[usize::from(step)];
+                        let items = flow.choose(step, Height(9), UnixSeconds(35));
+                        next += 1;
+                        flow.assign(&items, Ticket(next));
+                        let live = items.len();
+                        jobs.push((Ticket(next), items, live));
+                        None
+                    }
+                    Move::End(at, rests) if !jobs.is_empty() => {
+                        let (ticket, items, _) = jobs.remove(at.index(jobs.len()));
+                        flow.release(&items, ticket, rests.then_some(NOW));
+                        None
+                    }
+                    Move::End(..) => None,
+                    Move::Wake(ms) => {
+                        flow.wake(NOW.plus_ms(ms));
+                        None
+                    }
+                };
+                if let Some(job) = jobs.iter_mut().find(|(ticket, ..)| Some(*ticket) == overtaken) {
+                    job.2 -= 1;
+                }
+                let mut live: BTreeMap<_, _> = jobs.iter().map(|(ticket, _, live)| (*ticket, *live)).collect();
+                flow.check_invariants(&mut live);
+                prop_assert!(live.values().all(|left| *left == 0));
+            }
+        }
+    }
+}

@@ -193,12 +193,12 @@ pub fn check(network: &Network<'_>) -> Result<(), Violation> {
     received_was_sent(&packets)
 }
 
-/// 1. On each chain, free + escrowed supply = issued.
+/// Invariant 1: On each chain, free + escrowed supply = issued.
 pub fn supply_adds_up(state: &State) -> Result<BTreeMap<AssetId, Supply>, Violation> {
     audit(state).map_err(|error: AuditError| violation(1, error.to_string()))
 }
 
-/// 2. escrow(lane, asset) = vouchers abroad + in flight, for every asset that left over a lane.
+/// Invariant 2: escrow(lane, asset) = vouchers abroad + in flight, for every asset that left over a lane.
 ///
 /// In flight is what was debited on one side and neither credited on the other nor refunded: amounts of packets that
 /// are committed and not received with outcome ok, and of packets whose callback failed and waits for governance.
@@ -265,7 +265,7 @@ fn in_flight(
     let delivered = record.received.iter().any(|(_, _, ok)| *ok);
     let committed = is_committed(network, end, sequence);
     let held = network.chains[end.0].state.held(&end.1, sequence).is_some();
-    ((committed && !delivered) || (held && !delivered)).then_some((data.denom, amount.0))
+    (!delivered && (committed || held)).then_some((data.denom, amount.0))
 }
 
 fn is_committed(network: &Network<'_>, end: &End, sequence: Sequence) -> bool {
@@ -274,7 +274,7 @@ fn is_committed(network: &Network<'_>, end: &End, sequence: Sequence) -> bool {
     stores.get(catenary_ledger::stores::IBC, &key).expect("the ibc store is there").is_some()
 }
 
-/// 3. A packet has at most one effect on the target; an effect exists iff its outcome is ok.
+/// Invariant 3: A packet has at most one effect on the target; an effect exists iff its outcome is ok.
 pub fn one_effect(packets: &Packets) -> Result<(), Violation> {
     for (key, record) in packets {
         let ok = record.received.iter().filter(|(packet, _, ok)| *ok && is_transfer(packet)).count();
@@ -291,7 +291,7 @@ fn is_transfer(packet: &Packet) -> bool {
     packet.payloads.iter().any(|payload| payload.dest_port == PORT)
 }
 
-/// 4. At most one of ack-ok, error refund, timeout refund.
+/// Invariant 4: At most one of ack-ok, error refund, timeout refund.
 pub fn one_end(packets: &Packets) -> Result<(), Violation> {
     for (key, record) in packets {
         if record.settled.len() > 1 || record.refunded > 1 {
@@ -301,7 +301,7 @@ pub fn one_end(packets: &Packets) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 5. Received only if target time < timeout; timed out only with a header of the target at time >= timeout.
+/// Invariant 5: Received only if target time < timeout; timed out only with a header of the target at time >= timeout.
 pub fn deadlines_kept(network: &Network<'_>, packets: &Packets) -> Result<(), Violation> {
     for ((end, sequence), record) in packets {
         for (packet, spot, _) in &record.received {
@@ -336,7 +336,7 @@ fn newest_shown(network: &Network<'_>, end: &End, until: Height) -> Option<Times
     network.time_of(other.0, Height(newest))
 }
 
-/// 6. No refund without a transition of the deciding ledger: the target recorded an error, or never received.
+/// Invariant 6: No refund without a transition of the deciding ledger: the target recorded an error, or never received.
 pub fn refunds_proven(packets: &Packets) -> Result<(), Violation> {
     for (key, record) in packets {
         let Some((ending, _)) = record.settled.first() else {
@@ -358,7 +358,7 @@ pub fn refunds_proven(packets: &Packets) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 7. Nothing made for another chain, lane or client had an effect: what was received was sent, byte for byte.
+/// Invariant 7: Nothing made for another chain, lane or client had an effect: what was received was sent, byte for byte.
 pub fn received_was_sent(packets: &Packets) -> Result<(), Violation> {
     for (key, record) in packets {
         let sent = record.sent.first().map(|(packet, _)| packet);
@@ -369,7 +369,7 @@ pub fn received_was_sent(packets: &Packets) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 8. Every packet has ended, and the ledgers hold no commitment any more.
+/// Invariant 8: Every packet has ended, and the ledgers hold no commitment any more.
 pub fn all_settled(network: &Network<'_>) -> Result<(), Violation> {
     for ((end, sequence), record) in network.packets() {
         if record.settled.is_empty() || is_committed(network, &end, sequence) {
@@ -379,7 +379,7 @@ pub fn all_settled(network: &Network<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
-/// 9. What every account of a chain holds. Two runs of the same orders that differ only in crashes end in the same
+/// Invariant 9: What every account of a chain holds. Two runs of the same orders that differ only in crashes end in the same
 /// balances.
 pub fn balances(state: &State) -> BTreeMap<(AccountId, AssetId), Amount> {
     let entries = state.stores().iter_store(state.height().0, ASSET).expect("the latest version is there");

@@ -1,5 +1,7 @@
 //! The app's call and callbacks on states of its own making: both ends of a lane without blocks, headers or proofs.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
 use catenary_apps::{
     accounts::AccountName,
     asset::{Asset, AssetCall, AssetKey, AssetRecord, Freeze, audit},

@@ -103,15 +103,14 @@ impl Relay {
 
     /// Asks an idle target for a block when only a later time is missing to prove that a packet's time is over.
     fn tick_if_due(&mut self, flow: usize) {
+        let Some(deadline) = self.flows[flow].first_deadline() else { return };
         let target = self.target(flow);
         let view = &self.chains[target.0];
-        let Some(deadline) = self.flows[flow].first_deadline() else { return };
         let passed_there = view.latest().is_some_and(|latest| latest.time().seconds() >= deadline);
-        let under_way = self.jobs.values().any(|job| job.chain == target && matches!(job.task, Task::Tick));
-        if deadline > self.now.seconds() || passed_there || under_way {
+        if deadline > self.now.seconds() || passed_there || !view.is_live() || view.tick_at > self.now {
             return;
         }
-        if view.is_live() && view.tick_at <= self.now {
+        if !self.jobs.values().any(|job| job.chain == target && matches!(job.task, Task::Tick)) {
             self.chains[target.0].tick_at = self.now.plus_ms(TICK_MS_MIN);
             self.submit_new(target, Task::Tick, tick_call());
         }

@@ -55,6 +55,12 @@ impl Relay {
         }
         let refusal = match result.as_deref() {
             Ok([SubmitOutcome::Refused(refusal), ..]) => refusal,
+            // It stands in a block that was heard before it was made here: an earlier life made the same one.
+            Ok([SubmitOutcome::Known { height: Some(height), .. }, ..])
+                if *height < self.chains[job.chain.0].next() =>
+            {
+                return self.finish(ticket, Verdict::Redundant);
+            }
             Ok([SubmitOutcome::Accepted(_) | SubmitOutcome::Known { .. }, ..]) => return,
             // Whether it was taken is unknown, so the same envelope goes again.
             Ok([]) | Err(_) => {
