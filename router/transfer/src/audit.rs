@@ -391,3 +391,82 @@ pub fn balances(state: &State) -> BTreeMap<(AccountId, AssetId), Amount> {
     };
     entries.filter_map(balance).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_types::UnixSeconds;
+
+    const SPOT: Spot = Spot { height: Height(5), time: Timestamp(7_000_000_000) };
+
+    fn packet() -> Packet {
+        let data = FungibleTokenPacketData {
+            denom: "coin".into(),
+            amount: "1".into(),
+            sender: "AB/1".into(),
+            receiver: "YZ/1".into(),
+            memo: String::new(),
+        };
+        Packet {
+            sequence: Sequence(1),
+            source_client: ClientId::bft(0),
+            dest_client: ClientId::bft(1),
+            timeout_timestamp: UnixSeconds(8),
+            payloads: vec![crate::data::payload(&data)],
+        }
+    }
+
+    /// A packet that was received and settled well, changed.
+    fn packets(change: impl FnOnce(&mut PacketRecord)) -> Packets {
+        let mut record = PacketRecord {
+            sent: vec![(packet(), SPOT)],
+            received: vec![(packet(), SPOT, true)],
+            credited: 1,
+            settled: vec![(Ending::Ok, SPOT)],
+            refunded: 0,
+        };
+        change(&mut record);
+        Packets::from([(((0, ClientId::bft(0)), Sequence(1)), record)])
+    }
+
+    /// The number of the first invariant of those over packets alone that does not hold.
+    fn broken(change: impl FnOnce(&mut PacketRecord)) -> Option<u8> {
+        let packets = packets(change);
+        let network = Network { chains: Vec::new(), lanes: Vec::new() };
+        let checks = [
+            one_effect(&packets),
+            one_end(&packets),
+            deadlines_kept(&network, &packets),
+            refunds_proven(&packets),
+            received_was_sent(&packets),
+        ];
+        checks.into_iter().find_map(|check| check.err().map(|violation| violation.invariant))
+    }
+
+    #[test]
+    fn each_invariant_notices_what_breaks_it() {
+        assert_eq!(broken(|_| ()), None);
+        assert_eq!(broken(|record| record.received.push((packet(), SPOT, true))), Some(3));
+        assert_eq!(broken(|record| record.credited = 0), Some(3));
+        assert_eq!(broken(|record| record.credited = 2), Some(3));
+        assert_eq!(broken(|record| record.received[0].2 = false), Some(3));
+        assert_eq!(broken(|record| record.settled.push((Ending::Timeout, SPOT))), Some(4));
+        assert_eq!(broken(|record| record.refunded = 2), Some(4));
+        // Time equal to the deadline is too late.
+        assert_eq!(broken(|record| record.received[0].1.time = Timestamp(8_000_000_000)), Some(5));
+        assert_eq!(broken(|record| record.received[0].1.time = Timestamp(7_999_999_999)), None);
+        assert_eq!(broken(|record| record.refunded = 1), Some(6));
+        assert_eq!(broken(|record| record.settled[0].0 = Ending::Error), Some(6));
+        assert_eq!(broken(|record| record.received[0].0.timeout_timestamp = UnixSeconds(9)), Some(7));
+        assert_eq!(broken(|record| record.sent.clear()), Some(7));
+    }
+
+    #[test]
+    fn a_timeout_needs_a_header_of_its_time() {
+        let timed_out = |record: &mut PacketRecord| {
+            (record.received, record.credited) = (Vec::new(), 0);
+            (record.settled, record.refunded) = (vec![(Ending::Timeout, SPOT)], 1);
+        };
+        assert_eq!(broken(timed_out), Some(5));
+    }
+}

@@ -301,3 +301,26 @@ fn a_relay_says_when_it_is_needed_next() {
     assert_eq!(world.couriers[0].relay.position(ChainIndex(1)), world.chains[1].height().next());
     assert!(world.couriers[0].relay.cursor(ChainIndex(1)) <= Height(world.chains[1].height().0 + 1));
 }
+
+/// The invariants over states are no empty words: with one chain's state or history exchanged they do not hold.
+#[test]
+fn the_audit_notices_what_is_missing() {
+    let mut world = World::new(17, Layout::default());
+    let lane = world.lanes[0].clone();
+    let timeout = world.seconds_from_now(60);
+    world.pay(&lane[0], 0, "customer-1", 5, timeout);
+    world.settle(timeout);
+    audit::check(&world.network()).unwrap();
+    let invariant = |network: &audit::Network<'_>| {
+        audit::check(network).and(audit::all_settled(network)).map_err(|violation| violation.invariant)
+    };
+    let other = World::new(17, Layout::default());
+    let mut without_vouchers = world.network();
+    without_vouchers.chains[1].state = &other.chains[1].state;
+    assert_eq!(invariant(&without_vouchers), Err(2));
+    for (chain, blocks, broken) in [(0, 0, 7), (1, 0, 6), (0, 5, 8)] {
+        let mut cut = world.network();
+        cut.chains[chain].blocks.truncate(blocks);
+        assert_eq!(invariant(&cut), Err(broken), "chain {chain} cut to {blocks} blocks");
+    }
+}
