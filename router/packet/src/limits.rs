@@ -39,8 +39,6 @@ pub const PRUNED_PER_UPDATE_MAX: usize = 4;
 pub const NEIGHBOUR_STEPS_MAX: usize = 256;
 /// Longest reason that an event or a record keeps.
 pub const REASON_BYTES_MAX: usize = 200;
-/// Most levels of one ICS-23 path: the bits of a key hash.
-pub const PROOF_DEPTH_MAX: usize = 256;
 /// Longest ICS-23 proof of one packet.
 pub const MERKLE_PROOF_BYTES_MAX: usize = 64 * 1024;
 

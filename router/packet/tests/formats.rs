@@ -7,6 +7,7 @@ mod common;
 use catenary_ledger::{Reason, View};
 use catenary_packet::{
     ClientId, PacketCall, ReadClients,
+    bft::LightBlock,
     commitment::{
         ERROR_ACKNOWLEDGEMENT, acknowledgement_commitment, acknowledgement_key, commitment_key,
         packet_commitment, receipt_key,
@@ -103,6 +104,20 @@ fn every_pair_of_headers_gets_the_verdict_of_the_light_verifier() {
         }
         assert_eq!(accepted, 66);
     }
+}
+
+#[test]
+fn the_empty_last_block_id_that_go_writes_at_height_1_reads_as_none() {
+    let fixture = Fixture::load("two-stores");
+    let bytes = &fixture.at(1).signed_header.0;
+    // Field 1 of 333 bytes is the header; field 6 follows the time.
+    assert_eq!(bytes[..3], [0x0a, 0xcd, 0x02]);
+    let at = bytes.windows(4).position(|window| window == [0x32, 0x20, 0xe3, 0xb0]).unwrap();
+    let mut go = bytes.clone();
+    go.splice(at..at, [0x2a, 0x02, 0x12, 0x00]);
+    go[1] += 4;
+    let (ours, theirs) = (LightBlock::decode(bytes).unwrap(), LightBlock::decode(&go).unwrap());
+    assert_eq!((theirs.hash, theirs.stock), (ours.hash, ours.stock));
 }
 
 #[derive(Deserialize)]

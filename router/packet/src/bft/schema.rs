@@ -99,3 +99,32 @@ impl Schema {
         input.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_spelling_is_refused() {
+        let block_id = |bytes: &[u8]| BLOCK_ID.check(bytes);
+        assert_eq!(TIMESTAMP.check(&[0x08, 1, 0x10, 5]), Ok(()));
+        assert_eq!(block_id(&[0x12, 0]), Ok(()), "an empty message may be there");
+        let refused: [(&[u8], &str); 8] = [
+            (&[0x10, 5, 0x08, 1], "order"),
+            (&[0x08, 1, 0x08, 1], "repeated"),
+            (&[0x08, 1, 0x18, 1], "unknown"),
+            (&[0x08, 0], "default written out"),
+            (&[0x08, 0x81, 0], "long number"),
+            (&[0x0a, 1, 1], "wire type"),
+            (&[0x08], "truncated"),
+            (&[0x10, 0x80, 0x94, 0xeb, 0xdc, 0x03], "nanoseconds of a second and more"),
+        ];
+        for (bytes, what) in refused {
+            assert!(TIMESTAMP.check(bytes).is_err(), "{what} was accepted");
+        }
+        assert!(block_id(&[0x0a, 0]).is_err(), "empty bytes written out were accepted");
+        assert!(block_id(&[0x12, 0, 0x12, 0]).is_err(), "a message twice was accepted");
+        // A flag of 2 in the lower 32 bits: a decoder that cuts reads a vote for the block.
+        assert!(COMMIT_SIG.check(&[0x08, 0x82, 0x80, 0x80, 0x80, 0x10]).is_err());
+    }
+}
