@@ -6,7 +6,7 @@
 //!   target:  Absent ──receive──► Received(ok) | Received(error)          for ever
 //! ```
 //!
-//! Proofs are verified for the whole call before any packet is looked at, see [`crate::app`]. A check that concerns one
+//! Proofs are verified for the whole call before any packet is looked at, see [`crate::PacketApp`]. A check that concerns one
 //! packet gives that packet an [`Outcome`] and leaves the others alone.
 
 use crate::{
