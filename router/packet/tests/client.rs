@@ -123,15 +123,33 @@ fn a_conflicting_header_in_receive_freezes_the_client_and_refuses_every_packet()
 
 #[test]
 fn a_header_out_of_time_between_its_neighbours_freezes_the_client() {
+    // Known: 1, 4 and the last. Equal to the time of a neighbour is enough, above, below and beyond the last.
+    for (height, neighbour) in [(6, 8), (6, 4), (9, 8)] {
+        let mut lane = TestLane::new(4, 1);
+        (0..6).for_each(|_| lane.source.seal());
+        for known in [4, 8] {
+            let update = lane.source.update(Height(1), Height(known));
+            assert_ok(&show(&mut lane, update));
+        }
+        let wrong = lane.source.at(Height(neighbour)).signed.header.time;
+        let forged = lane.source.forge(Height(height), |header| header.time = wrong);
+        let update = lane.source.update_with(Height(1), &forged);
+        assert_ok(&show(&mut lane, update));
+        assert_eq!(state(&lane).standing, Standing::Frozen, "{height} at the time of {neighbour}");
+    }
+}
+
+#[test]
+fn two_heights_of_one_time_are_misbehaviour() {
     let mut lane = TestLane::new(4, 1);
     (0..6).for_each(|_| lane.source.seal());
-    let (middle, last) = (Height(5), lane.source.height());
-    let update = lane.source.update(Height(1), last);
-    assert_ok(&show(&mut lane, update));
-    let late = lane.source.at(last).signed.header.time;
-    let forged = lane.source.forge(middle, |header| header.time = late);
-    let update = lane.source.update_with(Height(1), &forged);
-    assert_ok(&show(&mut lane, update));
+    let time = lane.source.at(Height(5)).signed.header.time;
+    let forged = lane.source.forge(Height(6), |header| header.time = time);
+    let first = lane.source.update_with(Height(1), &forged);
+    let second = lane.source.update(Height(1), Height(5));
+    let client = lane.target_client.clone();
+    let evidence = PacketCall::SubmitMisbehaviour(SubmitMisbehaviour { client, first, second });
+    assert_ok(&lane.target.call(Actor::Relayer, &evidence));
     assert_eq!(state(&lane).standing, Standing::Frozen);
 }
 
@@ -217,6 +235,11 @@ fn governance_recovers_a_frozen_client_and_its_packets_settle() {
         substitute: ClientId::bft(1),
     });
     assert_eq!(reason(&lane.source.call(Actor::Operator, &recover)), "NOT_AUTHORISED");
+    let itself = PacketCall::RecoverClient(RecoverClient {
+        client: lane.source_client.clone(),
+        substitute: lane.source_client.clone(),
+    });
+    assert_eq!(reason(&lane.source.call(Actor::Committee, &itself)), "CLIENT_FROZEN");
     assert_ok(&lane.source.call(Actor::Committee, &recover));
     assert_eq!(reason(&lane.source.call(Actor::Committee, &recover)), "INVALID_ARGUMENT", "it is active");
     let recovered = lane.source.state.client(&lane.source_client).unwrap();
@@ -314,6 +337,35 @@ fn a_client_takes_another_quorum_only_from_parameters_under_a_verified_header() 
     let (two, three) = (certify(&lane, last, &[0, 1, 2]), certify(&lane, last, &[0, 1]));
     assert_eq!(reason(&show(&mut lane, two)), "INVALID_HEADER");
     assert_ok(&show(&mut lane, three));
+    // An older header shows what was in force then.
+    let mut old = lane.source.update(Height(1), Height(2));
+    old.parameters = Some(Parameters::for_group_of(5));
+    assert_ok(&show(&mut lane, old));
+    assert_eq!(state(&lane).quorum, Fraction { numerator: 1, denominator: 2 });
+}
+
+#[test]
+fn a_quorum_below_a_half_is_not_taken_and_an_update_has_a_size() {
+    let mut lane = TestLane::new(4, 1);
+    let parameters = Parameters { quorum_numerator: 1, quorum_denominator: 3, ..Parameters::for_group_of(4) };
+    let set = SetParameters { parameters: parameters.clone() };
+    let message = GovernanceCall::SetParameters(set).encode();
+    let call = Call { instance: "governance".parse().unwrap(), message };
+    assert_ok(&lane.source.transact(Actor::User, vec![call]));
+    lane.source.seal();
+    let mut update = lane.source.update(Height(1), lane.source.height());
+    update.parameters = Some(parameters);
+    assert_eq!(reason(&show(&mut lane, update.clone())), "INVALID_HEADER");
+    update.parameters = None;
+
+    // A second client that reads exactly as much as the update has, and a third that reads a byte less.
+    for (room, accepted) in [(0, true), (1, false)] {
+        let mut create = TestLane::create(&lane.source);
+        create.update_bytes_max = (update.len() - room) as u64;
+        assert_ok(&lane.target.call(Actor::Operator, &PacketCall::CreateClient(create)));
+        lane.target_client = ClientId::bft(2 + room as u64);
+        assert_eq!(show(&mut lane, update.clone()).succeeded(), accepted);
+    }
 }
 
 #[test]
@@ -355,5 +407,15 @@ fn options_of_a_client_have_bounds() {
         let receipt = target.call(Actor::Operator, &PacketCall::CreateClient(create));
         assert_eq!(reason(&receipt), "INVALID_HEADER");
     }
-    assert_ok(&target.call(Actor::Operator, &PacketCall::CreateClient(good)));
+    let create = packet_call(&PacketCall::CreateClient(good));
+    let first = first.signed.header.time;
+    let [early, late] = [first.0 - 10_000_000_000, first.0 + 864_000 * 1_000_000_000];
+    let at = |time| {
+        let mut target = TestChain::starting_at("west-bank", Timestamp(early - 1));
+        target.transact_at(Timestamp(time), Actor::Operator, vec![create.clone()]).reason
+    };
+    assert_eq!(at(early), "INVALID_ARGUMENT", "ten seconds from the future");
+    assert_eq!(at(early + 1), "");
+    assert_eq!(at(late - 1), "");
+    assert_eq!(at(late), "CLIENT_EXPIRED");
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use catenary_ledger::Reason;
+use catenary_ledger::{Reason, records::Roles};
 use catenary_packet::{
     ClientId, PacketCall,
     messages::{
@@ -13,7 +13,7 @@ use catenary_packet::{
         UpdateClient,
     },
 };
-use catenary_types::{Event, Height};
+use catenary_types::{Event, Height, Role};
 use common::{Fixture, Hex, Host, PacketFixture, load, timestamp};
 use serde::Deserialize;
 
@@ -109,4 +109,18 @@ fn a_flow_through_our_handlers_ends_as_through_those_of_ibc_go() {
         assert_eq!(actual, step.expect, "step {} {} {}: {result:?}", index + 1, step.r#do, step.name);
     }
     assert_eq!(flow.steps.len(), 19);
+}
+
+#[test]
+fn who_lost_the_role_registers_no_counterparty() {
+    let fixture = Fixture::load("two-stores");
+    let now = timestamp(&fixture.at(3).time);
+    let mut host = Host::default();
+    host.call(now, &PacketCall::CreateClient(fixture.create(3))).unwrap();
+    let (client, counterparty) = (ClientId::bft(0), ClientId::bft(5));
+    let register = PacketCall::RegisterCounterparty(RegisterCounterparty { client, counterparty });
+    host.roles = Roles::default();
+    assert_eq!(host.call(now, &register).unwrap_err().reason, Reason::NotAuthorised);
+    host.roles = Roles::default().with(Role::Operator);
+    assert!(host.call(now, &register).is_ok());
 }

@@ -8,7 +8,7 @@ use catenary_packet::{
         ERROR_ACKNOWLEDGEMENT, acknowledgement_commitment, acknowledgement_key, commitment_key,
         packet_commitment, receipt_key,
     },
-    messages::{RegisterCounterparty, RetryHeld, SetLane},
+    messages::{RegisterCounterparty, RetryHeld, SetLane, UpdateClient},
     testing::{Actor, DONE, EchoCall, GovernanceCall, Mend, TestChain, TestLane, validator},
 };
 use catenary_types::{Call, Height, Message, Parameters, UnixSeconds};
@@ -232,6 +232,9 @@ fn only_the_roles_may_and_counts_are_bounded() {
         let receipt = lane.target.call(actor, &PacketCall::Receive(call.clone()));
         assert_eq!(reason(&receipt), "NOT_AUTHORISED", "{actor:?}");
     }
+    let client = lane.target_client.clone();
+    let update = UpdateClient { client, update: lane.source.update(Height(1), lane.source.height()) };
+    assert_eq!(reason(&lane.target.call(Actor::User, &PacketCall::UpdateClient(update))), "NOT_AUTHORISED");
     for count in [0, 501] {
         let mut call = call.clone();
         call.packets = vec![packets[0].clone(); count];

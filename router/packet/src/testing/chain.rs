@@ -123,13 +123,27 @@ impl TestChain {
         Self::with_parameters(name, set, Parameters::for_group_of(validators))
     }
 
+    /// A chain of one validator with block 1, which is empty, at this time.
+    pub fn starting_at(name: &str, time: Timestamp) -> Self {
+        let mut chain =
+            Self::before_first_block(name, vec![validator(name, 0, 10)], Parameters::for_group_of(1));
+        chain.block(time, Vec::new());
+        chain
+    }
+
     /// A chain of these validators and parameters with block 1, which is empty.
     pub fn with_parameters(name: &str, validators: Vec<Validator>, parameters: Parameters) -> Self {
+        let mut chain = Self::before_first_block(name, validators, parameters);
+        chain.block(START.start(), Vec::new());
+        chain
+    }
+
+    fn before_first_block(name: &str, validators: Vec<Validator>, parameters: Parameters) -> Self {
         let genesis = genesis(name, validators, parameters);
         let ledger = Ledger::new(apps());
         let state = ledger.genesis(&genesis).expect("a valid genesis");
         let set = ValidatorSet::new(genesis.validators.clone()).expect("a valid set");
-        let mut chain = Self {
+        Self {
             name: name.into(),
             chain_id: genesis.chain_id().expect("a valid name"),
             state,
@@ -139,9 +153,7 @@ impl TestChain {
             set_after: set,
             parameters: genesis.parameters,
             requests: 0,
-        };
-        chain.block(START.start(), Vec::new());
-        chain
+        }
     }
 
     /// The height of the last block.

@@ -183,9 +183,17 @@ impl App for Sender {
 }
 
 /// Runs calls one by one; a failed one leaves nothing.
-#[derive(Default, Clone)]
+#[derive(Clone)]
 pub struct Host {
     pub stores: Stores,
+    pub roles: Roles,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let roles = Roles::default().with(Role::Operator).with(Role::Relayer);
+        Self { stores: Stores::default(), roles }
+    }
 }
 
 impl Host {
@@ -200,7 +208,7 @@ impl Host {
     fn run(&mut self, now: Timestamp, kind: &str, message: Vec<u8>) -> Result<Vec<Event>, Failure> {
         let apps =
             Apps::default().with("packet", PacketApp::new(vec![Arc::new(Accepting)])).with("sender", Sender);
-        let roles = Roles::default().with(Role::Operator).with(Role::Relayer);
+        let roles = self.roles;
         let caller = Caller { account: AccountId([7; 20]), organisation: "testers".parse().unwrap(), roles };
         let chain_id = "host-0123456789abcdef-1".parse().unwrap();
         let block = BlockContext { chain_id, height: Height(1), time: now };
