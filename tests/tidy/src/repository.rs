@@ -105,8 +105,8 @@ fn walk(root: &Path, folder: &str, ignored: &[&str], files: &mut Vec<File>) -> i
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        // `.ci` is ours; whatever else is hidden belongs to tools.
-        let hidden = name.starts_with('.') && path != ".ci";
+        // `.ci` is ours, and `.cargo` could lead packages astray; whatever else is hidden belongs to tools.
+        let hidden = name.starts_with('.') && ![".ci", ".cargo"].contains(&path.as_str());
         if hidden || ignored.contains(&path.as_str()) || name.starts_with("mutants.out") {
             continue;
         }
