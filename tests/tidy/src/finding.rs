@@ -35,7 +35,7 @@ pub enum Rule {
     FixtureUse,
     /// A top-level folder that the README does not name.
     ReadmeFolders,
-    /// A link of a document that leads nowhere.
+    /// A link of a document, or a document named in a comment, that leads nowhere.
     DeadLink,
     /// An exception that nothing needs.
     StaleException,

@@ -8,7 +8,27 @@ use crate::{File, Finding, Repository, Rule};
 pub fn check(repository: &Repository) -> Vec<Finding> {
     let documents = repository.files.iter().filter(|file| file.has_extension("md"));
     let mut found: Vec<Finding> = documents.flat_map(|file| dead_links(repository, file)).collect();
+    found.extend(repository.rust().flat_map(|file| missing_documents(repository, file)));
     found.extend(unnamed_folders(repository));
+    found
+}
+
+/// Comments that send the reader to a document that is not there.
+fn missing_documents(repository: &Repository, file: &File) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (number, line) in file.lines().filter(|(_, line)| line.trim_start().starts_with("//")) {
+        let words = line.split(|letter: char| !letter.is_alphanumeric() && !"/._-".contains(letter));
+        for path in words.filter(|word| word.starts_with("docs/") && word.ends_with(".md")) {
+            if !repository.files.iter().any(|file| file.path == path) {
+                found.push(Finding::new(
+                    Rule::DeadLink,
+                    &file.path,
+                    number,
+                    format!("`{path}` is not there"),
+                ));
+            }
+        }
+    }
     found
 }
 
@@ -71,6 +91,13 @@ mod tests {
         assert_eq!(places(Rule::ReadmeFolders, check, &readme("chains")).len(), 1);
         assert!(places(Rule::ReadmeFolders, check, &readme("| `chains/` | x |")).is_empty());
         assert_eq!(places(Rule::ReadmeFolders, check, &[("chains/x.rs", "//! x")]).len(), 1);
+    }
+
+    #[test]
+    fn a_document_that_a_comment_names_must_be_there() {
+        let text = "//! See `docs/a.md`.\n//! See (docs/b.md).\nlet x = \"docs/c.md\";\n";
+        let files = [("README.md", "`docs/` `chains/`"), ("docs/a.md", ""), ("chains/x.rs", text)];
+        assert_eq!(places(Rule::DeadLink, check, &files), [("chains/x.rs".to_owned(), 2)]);
     }
 
     #[test]
