@@ -323,24 +323,22 @@ fn sent(height: Height, tx_id: TxId, event: &Event) -> Option<Transfer> {
     })
 }
 
-/// Reads lower-case hex of exactly this many bytes.
-fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// Reads 32 bytes of lower-case hex.
+fn parse_hash(text: &str) -> Option<Hash> {
     let digits = text.as_bytes();
-    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut bytes = [0; N];
-    if digits.len() != 2 * N {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut hash = Hash::default();
+    if digits.len() != 2 * Hash::LEN {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+    for (byte, pair) in hash.0.iter_mut().zip(digits.chunks(2)) {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
-    Some(bytes)
+    Some(hash)
 }
 
-pub(crate) fn parse_hash(text: &str) -> Option<Hash> {
-    parse_hex(text).map(Hash)
-}
-
+/// The account of `organisation/number`.
 fn parse_account(text: &str) -> Option<AccountId> {
-    parse_hex(text).map(AccountId)
+    let (organisation, number) = text.split_once('/')?;
+    Some(AccountId::new(&organisation.parse().ok()?, &number.parse().ok()?))
 }

@@ -2,7 +2,7 @@
 
 use actix::{Arbiter, ArbiterHandle};
 use catenary_journal::journal::ChainTag;
-use catenary_links::{ChainClient, Directory};
+use catenary_links::ChainClient;
 use catenary_runtime::{
     ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Supervisor, chain_tag,
 };
@@ -144,10 +144,10 @@ impl Node {
         &self.supervisor
     }
 
-    /// The chains as clients reach them.
-    pub fn directory(&self) -> Directory {
+    /// The chains as clients reach them, in the order of the configuration.
+    pub fn clients(&self) -> Vec<Arc<dyn ChainClient>> {
         let client = |chain: &ChainMailbox| Arc::new(chain.clone()) as Arc<dyn ChainClient>;
-        Directory::new(self.chains().iter().map(client).collect())
+        self.chains().iter().map(client).collect()
     }
 
     /// A thread for a further actor.

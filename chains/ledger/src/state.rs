@@ -87,7 +87,8 @@ impl State {
     pub fn content(&self) -> BTreeMap<StoreName, Batch> {
         let trees = Self::STORES.iter().filter(|(_, kind)| kind.tree().is_some());
         let batch = |name: StoreName| {
-            let entries = self.stores.iter_store(self.height.0, name).expect("the latest version is always there");
+            let entries =
+                self.stores.iter_store(self.height.0, name).expect("the latest version is always there");
             entries.map(|(key, value)| (key.to_vec(), Some(value.to_vec()))).collect()
         };
         trees.map(|(name, _)| (*name, batch(*name))).collect()

@@ -6,7 +6,7 @@ use actix::Addr;
 use catenary_apps::asset::AssetKey;
 use catenary_crypto::Hash;
 use catenary_ledger::{ReferenceEntry, State, View, records::ReadRecords, reference_key, stores};
-use catenary_links::{ChainClient, Reply};
+use catenary_links::{BlockStream, ChainClient, Reply, async_trait};
 use catenary_relay::{
     gateway::{GatewayError, ProofRequest, SharedBlock, SubmitOutcome},
     query::{
@@ -15,7 +15,6 @@ use catenary_relay::{
     },
 };
 use catenary_types::{AccountId, Amount, AssetId, ChainId, Height, Message};
-use futures::stream::BoxStream;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::oneshot;
 
@@ -196,8 +195,10 @@ impl ChainMailbox {
     }
 
     /// A transfer that this chain sent.
-    pub async fn transfer(&self, id: Hash) -> Answer<Option<TransferView>> {
-        self.stored(move |reader| reader.transfer(&id)).await
+    pub async fn transfer(&self, id: Hash) -> Answer<At<Option<TransferView>>> {
+        let height = self.slot.running()?.feed.tip();
+        let value = self.stored(move |reader| reader.transfer(&id)).await?;
+        Ok(At { height, value })
     }
 
     /// Reads the newest state, in turn with the chain's other work.
@@ -260,51 +261,54 @@ fn prove(state: &State, request: &ProofRequest) -> Answer<Proven> {
     Ok((proof.encode(), values))
 }
 
+#[async_trait]
 impl ChainClient for ChainMailbox {
     fn chain_id(&self) -> &ChainId {
         self.chain_id()
     }
 
-    fn status(&self) -> Reply<'_, ChainStatus> {
-        Box::pin(self.status())
+    async fn status(&self) -> Reply<ChainStatus> {
+        self.status().await
     }
 
-    fn submit(&self, envelopes: Vec<Vec<u8>>) -> Reply<'_, Vec<SubmitOutcome>> {
-        Box::pin(self.submit(envelopes))
+    async fn submit(&self, envelopes: Vec<Vec<u8>>) -> Reply<Vec<SubmitOutcome>> {
+        self.submit(envelopes).await
     }
 
-    fn final_blocks(&self, from: Height) -> BoxStream<'static, Answer<SharedBlock>> {
+    async fn final_blocks(&self, from: Height) -> Reply<BlockStream> {
+        let tip = self.slot.running()?.feed.tip();
         let first = Some((self.clone(), from.max(Height(1))));
         // An error is the last item.
-        Box::pin(futures::stream::unfold(first, async |next| {
+        let blocks = futures::stream::unfold(first, async |next| {
             let (mailbox, height) = next?;
             let block = mailbox.final_block(height).await;
             let next = block.is_ok().then(|| (mailbox, height.next()));
             Some((block, next))
-        }))
+        });
+        Ok(BlockStream { tip, blocks: Box::pin(blocks) })
     }
 
-    fn prove(&self, request: ProofRequest) -> Reply<'_, ProofView> {
-        Box::pin(self.prove(request))
+    async fn prove(&self, request: ProofRequest) -> Reply<ProofView> {
+        self.prove(request).await
     }
 
-    fn header(&self, height: Option<Height>) -> Reply<'_, HeaderView> {
-        Box::pin(self.header(height))
+    async fn header(&self, height: Option<Height>) -> Reply<HeaderView> {
+        self.header(height).await
     }
 
-    fn block(&self, height: Height) -> Reply<'_, Option<BlockView>> {
-        Box::pin(self.block(height))
+    async fn block(&self, height: Height) -> Reply<Option<BlockView>> {
+        self.block(height).await
     }
 
-    fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Reply<'_, At<Option<AccountView>>> {
-        Box::pin(self.account(id, assets))
+    async fn account(&self, id: AccountId, assets: Vec<AssetId>) -> Reply<At<Option<AccountView>>> {
+        self.account(id, assets).await
     }
 
-    fn transaction(&self, name: TransactionName) -> Reply<'_, At<Option<TransactionView>>> {
-        Box::pin(self.transaction(name))
+    async fn transaction(&self, name: TransactionName) -> Reply<At<Option<TransactionView>>> {
+        self.transaction(name).await
     }
 
-    fn transfer(&self, id: Hash) -> Reply<'_, Option<TransferView>> {
-        Box::pin(self.transfer(id))
+    async fn transfer(&self, id: Hash) -> Reply<At<Option<TransferView>>> {
+        self.transfer(id).await
     }
 }

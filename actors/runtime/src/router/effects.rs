@@ -2,7 +2,7 @@
 
 use super::actor::{RouterActor, RouterMessage};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
-use catenary_links::ChainClient;
+use catenary_links::BlockStream;
 use catenary_relay::{ChainIndex, Effect, Input};
 use catenary_types::Height;
 use futures::StreamExt;
@@ -37,10 +37,9 @@ impl RouterActor {
         let stream = async move {
             let send = |input| address.send(RouterMessage::Input(Box::new(input)));
             // A mailbox error means that this router is gone, and with it this future.
-            if let Some(tip) = newest(&*client).await
+            if let Ok(BlockStream { tip, mut blocks }) = client.final_blocks(from).await
                 && send(Input::Subscribed { chain, tip }).await.is_ok()
             {
-                let mut blocks = client.final_blocks(from);
                 while let Some(Ok(block)) = blocks.next().await {
                     if send(Input::Final { chain, block }).await.is_err() {
                         return;
@@ -51,8 +50,4 @@ impl RouterActor {
         };
         self.streams.insert(chain.0, ctx.spawn(stream.into_actor(self)));
     }
-}
-
-async fn newest(client: &dyn ChainClient) -> Option<Height> {
-    client.status().await.ok().map(|status| status.height)
 }

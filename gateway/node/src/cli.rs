@@ -1,0 +1,89 @@
+//! The command line.
+
+use crate::demo::{self, Links, Options, parse_freeze};
+use anyhow::{Context as _, Result};
+use catenary_orders::{BERKA, read};
+use clap::{Args, Parser, Subcommand};
+use std::{fs, path::PathBuf, process::ExitCode};
+use tracing_subscriber::EnvFilter;
+
+/// A consortium ledger: many chains in one process, and a router that settles between them with proofs.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Settle a month of real bank payments across fourteen chains and reconcile every account.
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Take orders from this file instead of the Berka data; same columns.
+    #[arg(long, value_name = "FILE")]
+    orders: Option<PathBuf>,
+    /// Repeat the month.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=120))]
+    months: u32,
+    /// Freeze a creditor before the first order; its orders are refunded.
+    #[arg(long, value_name = "BANK:ACCOUNT")]
+    freeze: Vec<String>,
+    /// Keep the data; a second run resumes what was unfinished.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How the router reaches the chains.
+    #[arg(long, value_enum, default_value = "mailbox")]
+    links: Links,
+    /// Add what real life adds: frozen creditors, a bank that is down, bad rows, double submissions, returned payments.
+    #[arg(long)]
+    rough: bool,
+    /// Seed of `--rough`.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads the command line and runs.
+pub fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Cli { command } = Cli::parse();
+    let result = match command {
+        Command::Demo(args) => run_demo(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("catenary: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_demo(args: DemoArgs) -> Result<ExitCode> {
+    let bytes = match &args.orders {
+        Some(path) => fs::read(path).with_context(|| format!("reading {}", path.display()))?,
+        None => BERKA.to_vec(),
+    };
+    let freeze = args.freeze.iter().map(|text| parse_freeze(text)).collect::<Result<_>>()?;
+    let options = Options {
+        orders: read(&bytes),
+        months: args.months,
+        freeze,
+        data: args.data,
+        links: args.links,
+        rough: args.rough.then_some(args.seed),
+        evidence: None,
+        progress: true,
+    };
+    let report = actix::System::new().block_on(demo::run(options))?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("{report}");
+    }
+    Ok(ExitCode::from(report.exit_code()))
+}

@@ -1,0 +1,160 @@
+//! `catenary demo`: settles payment orders across fourteen chains and reconciles every account.
+
+mod payments;
+mod reconcile;
+mod report;
+mod rough;
+mod tracker;
+
+pub use report::Report;
+
+use crate::{
+    network::{self, Bank, Holder, TRUSTING_PERIOD_S},
+    setup,
+};
+use anyhow::{Context as _, Result, bail};
+use catenary_links::ChainClient;
+use catenary_orders::{BANKS, Orders};
+use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
+use catenary_runtime::Router;
+use catenary_store::DataDir;
+use catenary_system::{Node, NodeConfig};
+use catenary_types::{AccountNumber, Height};
+use payments::{Payments, Plan};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Instant};
+
+/// How the router reaches the chains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Links {
+    /// Mailboxes of this process.
+    Mailbox,
+    /// gRPC over loopback.
+    Grpc,
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The orders, with what was refused of them.
+    pub orders: Orders,
+    /// How often the month is repeated.
+    pub months: u32,
+    /// Creditors that are frozen before the first order.
+    pub freeze: Vec<(Bank, AccountNumber)>,
+    /// Where to keep the data; a temporary folder if there is none.
+    pub data: Option<PathBuf>,
+    /// How the router reaches the chains.
+    pub links: Links,
+    /// The seed of what real life adds, if it is asked for.
+    pub rough: Option<u64>,
+    /// Where to write evidence.
+    pub evidence: Option<PathBuf>,
+    /// Whether to show progress.
+    pub progress: bool,
+}
+
+/// A network that runs.
+pub struct Network {
+    /// The node.
+    pub node: Node,
+    /// The chains, as clients reach them.
+    pub chains: Vec<Arc<dyn ChainClient>>,
+    _routers: Vec<Router>,
+}
+
+impl Network {
+    /// Opens the folder, starts all chains, connects them by lanes and starts the routers.
+    pub async fn start(data: Option<PathBuf>, links: Links, routers: usize) -> Result<Self> {
+        let data = match data {
+            Some(path) => DataDir::open(path),
+            None => DataDir::temporary(),
+        };
+        let data = data.context("opening the data folder")?;
+        let definitions = network::chains(&data, catenary_runtime::now())?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let config = NodeConfig { data, chains: definitions, executors: cores, arbiters: cores };
+        let (node, mut notices) = Node::open(config)?;
+        notices.extend(node.start().await?);
+        for notice in notices {
+            eprintln!("{notice}");
+        }
+        let chains = node.clients();
+        setup::lanes(&chains).await.context("setting up the lanes")?;
+        let routed = match links {
+            Links::Mailbox => chains.clone(),
+            Links::Grpc => bail!("gRPC links are not built in yet"),
+        };
+        let start = |number: usize| {
+            let config = relay_config(&chains, number);
+            Router::start(&node.arbiter(number), config, routed.clone())
+        };
+        let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { node, chains, _routers: routers })
+    }
+}
+
+fn relay_config(chains: &[Arc<dyn ChainClient>], number: usize) -> RelayConfig {
+    let configs = Bank::all().map(|bank| {
+        let Holder { account, key, .. } = bank.router(number);
+        let chain_id = chains[bank.0].chain_id().clone();
+        ChainConfig { chain_id, account, key, from: Height(1) }
+    });
+    let end = |bank: Bank, client| LaneEnd {
+        chain: ChainIndex(bank.0),
+        client,
+        trusting_period_s: TRUSTING_PERIOD_S,
+    };
+    let lanes = Bank::partners().map(|partner| LaneConfig {
+        ends: [end(Bank::HOME, partner.client_at_home()), end(partner, Bank::client_of_home())],
+    });
+    let life = format!("router {number}, {}", catenary_runtime::now().0);
+    RelayConfig {
+        chains: configs.collect(),
+        lanes: lanes.collect(),
+        seed: catenary_crypto::sha256(life.as_bytes()).0,
+        patience_ms: 0,
+    }
+}
+
+/// Runs the demo to its report.
+pub async fn run(mut options: Options) -> Result<Report> {
+    let mut rough = options.rough.map(rough::Rough::new);
+    if let Some(rough) = &mut rough {
+        rough.spoil(&mut options.orders);
+        options.freeze.extend(rough.freeze(&options.orders));
+    }
+    let routers = if rough.is_some() { network::ROUTERS } else { 1 };
+    let network = Network::start(options.data.clone(), options.links, routers).await?;
+    let home = &network.chains[0];
+    setup::debtors(&**home, &options.orders.orders, options.months).await.context("opening the debtors")?;
+    for bank in Bank::partners() {
+        let frozen: BTreeSet<_> =
+            options.freeze.iter().filter(|(of, _)| *of == bank).map(|(_, number)| number.clone()).collect();
+        let chain = &network.chains[bank.0];
+        setup::freeze(&**chain, bank, &frozen)
+            .await
+            .with_context(|| format!("freezing at {}", bank.name()))?;
+    }
+    let before = report::Usage::now(&network.node);
+    let started = Instant::now();
+    let plan = Plan { months: options.months, rough: rough.as_ref(), progress: options.progress };
+    let mut payments = Payments::new(&options.orders.orders, plan.months);
+    payments.settle(&network, &plan).await?;
+    let returned = match &rough {
+        Some(rough) => rough.return_payments(&network, &payments).await?,
+        None => rough::Returned::default(),
+    };
+    let duration = started.elapsed();
+    let usage = report::Usage::now(&network.node).since(&before);
+    let books = reconcile::reconcile(&network, &payments, &returned).await?;
+    Ok(Report::new(&options, &payments, returned.len(), books, duration, usage))
+}
+
+/// Reads `BANK:ACCOUNT`.
+pub fn parse_freeze(text: &str) -> Result<(Bank, AccountNumber)> {
+    let Some((bank, account)) = text.split_once(':') else { bail!("expected BANK:ACCOUNT, got {text:?}") };
+    let Some(at) = BANKS.iter().position(|known| *known == bank) else {
+        bail!("unknown bank {bank:?}; there are {}", BANKS.join(", "));
+    };
+    Ok((Bank(at + 1), account.parse()?))
+}

@@ -1,0 +1,18 @@
+//! `catenary`: the node, the demo and the tools, in one binary.
+//!
+//! # Invariants
+//!
+//! - Progress and notices go to stderr, data to stdout.
+//! - Exit codes: 0 done, 1 failed or not reconciled, 2 wrong usage, 3 done but some rows were refused.
+
+mod cli;
+mod demo;
+mod network;
+mod setup;
+mod submitter;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

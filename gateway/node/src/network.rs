@@ -1,0 +1,186 @@
+//! The demo network: a home bank and thirteen partner banks, each its own chain, and the keys of a sandbox.
+//!
+//! All keys follow from fixed text. That is what a sandbox wants, and what nothing else may ever do.
+
+use anyhow::{Context as _, Result};
+use catenary_apps::{admin::Admin, asset::Asset};
+use catenary_crypto::{SigningKey, sha256};
+use catenary_ledger::{Apps, Ledger};
+use catenary_orders::{BANKS, HOME};
+use catenary_packet::{ClientId, PacketApp};
+use catenary_runtime::ChainDefinition;
+use catenary_store::DataDir;
+use catenary_transfer::Transfer;
+use catenary_types::{
+    AccountId, AccountNumber, Committee, Genesis, GenesisAccount, GenesisInstance, Message, Organisation,
+    Parameters, Role, Timestamp, Validator,
+    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+};
+use std::sync::Arc;
+
+/// Routers that a chain knows.
+pub const ROUTERS: usize = 2;
+
+/// How old a header may be for a client to trust it: three days, three heartbeats.
+pub const TRUSTING_PERIOD_S: u64 = 3 * 24 * 3600;
+
+/// A bank of the network: 0 is the home bank, the partners follow in the order of [`BANKS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bank(pub usize);
+
+impl Bank {
+    /// The bank whose orders are settled.
+    pub const HOME: Self = Self(0);
+
+    /// Every bank.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..=BANKS.len()).map(Self)
+    }
+
+    /// The partners.
+    pub fn partners() -> impl Iterator<Item = Self> {
+        Self::all().skip(1)
+    }
+
+    /// The bank's code.
+    pub fn name(self) -> &'static str {
+        if self == Self::HOME { HOME } else { BANKS[self.0 - 1] }
+    }
+
+    /// The bank as an organisation of its chain.
+    pub fn organisation(self) -> Organisation {
+        self.name().parse().expect("bank codes are organisations")
+    }
+
+    /// An account of the bank, by its number.
+    pub fn account(self, number: &AccountNumber) -> AccountId {
+        AccountId::new(&self.organisation(), number)
+    }
+
+    /// The account that runs the bank: issuer, operator and regulator.
+    pub fn operator(self) -> Holder {
+        Holder::new(self, "operator")
+    }
+
+    /// The account of a router on the bank's chain.
+    pub fn router(self, number: usize) -> Holder {
+        Holder::new(self, &format!("router-{number}"))
+    }
+
+    /// The client on the home chain that follows this partner.
+    pub fn client_at_home(self) -> ClientId {
+        ClientId::bft(self.0 as u64 - 1)
+    }
+
+    /// The client on a partner's chain that follows the home chain.
+    pub fn client_of_home() -> ClientId {
+        ClientId::bft(0)
+    }
+}
+
+/// An account with its key.
+#[derive(Clone)]
+pub struct Holder {
+    /// The account's number at its bank.
+    pub number: AccountNumber,
+    /// The account.
+    pub account: AccountId,
+    /// Its key.
+    pub key: Arc<SigningKey>,
+}
+
+impl Holder {
+    /// The holder of an account whose number is well formed.
+    pub fn new(bank: Bank, number: &str) -> Self {
+        Self::of(bank, &number.parse().expect("a well-formed account number"))
+    }
+
+    /// The holder of an account.
+    pub fn of(bank: Bank, number: &AccountNumber) -> Self {
+        let key = Arc::new(key(&format!("{}/{number}", bank.name())));
+        Self { number: number.clone(), account: bank.account(number), key }
+    }
+}
+
+/// The sandbox key of a name.
+fn key(name: &str) -> SigningKey {
+    SigningKey::from_seed(&seed(name))
+}
+
+fn seed(name: &str) -> [u8; 32] {
+    sha256(format!("catenary sandbox key: {name}").as_bytes()).0
+}
+
+/// The code that every chain of the network runs.
+pub fn ledger() -> Ledger {
+    let apps = Apps::default()
+        .with(catenary_apps::admin::KIND, Admin)
+        .with(catenary_apps::asset::KIND, Asset)
+        .with(catenary_packet::KIND, PacketApp::new(vec![Arc::new(Transfer)]))
+        .with(catenary_transfer::KIND, Transfer);
+    Ledger::new(apps)
+}
+
+/// The chains of the network: those of the folder, or new ones.
+pub fn chains(data: &DataDir, now: Timestamp) -> Result<Vec<ChainDefinition>> {
+    let stored = data.chain_ids().context("reading the data folder")?;
+    let mut genesis_of = Vec::new();
+    for chain_id in &stored {
+        let dir = data.chain(chain_id)?;
+        if let Some(bytes) = dir.genesis()? {
+            let genesis = Genesis::decode(&bytes);
+            genesis_of.push(genesis.with_context(|| format!("the genesis of {chain_id} does not decode"))?);
+        }
+    }
+    let definition = |bank: Bank| {
+        let name = bank.name().to_lowercase();
+        let stored = genesis_of.iter().find(|genesis| genesis.name.as_str() == name);
+        let genesis = stored.cloned().unwrap_or_else(|| genesis(bank, now));
+        let chain_id = genesis.chain_id()?;
+        let validator_seed = Some(seed(&format!("{}/validator-0", bank.name())));
+        Ok(ChainDefinition { genesis, chain_id, ledger: ledger(), validator_seed })
+    };
+    Bank::all().map(definition).collect()
+}
+
+fn genesis(bank: Bank, time: Timestamp) -> Genesis {
+    let account = |holder: &Holder, roles: &[Role]| GenesisAccount {
+        organisation: bank.organisation(),
+        number: holder.number.clone(),
+        threshold: 1,
+        keys: vec![AccountKey::ed25519(holder.key.public_key())],
+        roles: roles.iter().map(|role| GenesisRole { role: *role }).collect(),
+    };
+    let operator = account(&bank.operator(), &[Role::Issuer, Role::Operator, Role::Regulator]);
+    let routers = (1..=ROUTERS).map(|number| account(&bank.router(number), &[Role::Relayer]));
+    let instance = |kind: &str| GenesisInstance {
+        name: kind.parse().expect("kinds are instance names"),
+        kind: kind.parse().expect("kinds are instance names"),
+        version: 1,
+    };
+    let kinds = [
+        catenary_apps::admin::KIND,
+        catenary_apps::asset::KIND,
+        catenary_packet::KIND,
+        catenary_transfer::KIND,
+    ];
+    let validator = key(&format!("{}/validator-0", bank.name())).public_key();
+    Genesis {
+        name: bank.name().to_lowercase().parse().expect("bank codes are chain names"),
+        revision: 1,
+        suite: SUITE_ED25519_SHA256,
+        consensus: CONSENSUS_BFT,
+        time,
+        parameters: Parameters::for_group_of(1),
+        validators: vec![Validator { public_key: validator, power: 10 }],
+        committee: Committee {
+            threshold: 2,
+            keys: (1..=3)
+                .map(|member| key(&format!("{}/committee-{member}", bank.name())).public_key())
+                .collect(),
+        },
+        organisations: vec![bank.organisation()],
+        accounts: std::iter::once(operator).chain(routers).collect(),
+        instances: kinds.map(instance).to_vec(),
+    }
+}
