@@ -95,7 +95,7 @@ impl Parameters {
             block_interval_ms_min: 20,
             idle_interval_s: 24 * 3600,
             validity_window_s: 3600,
-            block_weight_max: 20_000_000,
+            block_weight_max: 1_000_000,
             block_bytes_max: 4 << 20,
             organisation_share_percent: 50,
             clock_precision_ms: 500,
