@@ -178,6 +178,8 @@ fn honest_headers_in_any_order_and_two_certificates_of_one_header_freeze_nothing
         at = lane.target.state.consensus(&lane.target_client, &client, at).unwrap().next;
     }
     assert_eq!(kept, [1, 2, 3, 4, 6, 8, 9]);
+    let newest = lane.source.at(Height(9)).signed.header.time;
+    assert_eq!((client.latest_height, client.latest_time), (Height(9), newest));
 }
 
 #[test]
@@ -266,6 +268,11 @@ fn a_client_expires_to_the_nanosecond_and_old_states_are_pruned() {
     let update = lane.source.update(Height(1), newest);
     assert_ok(&show(&mut lane, update));
     let end = Timestamp(half.0 + period * 1_000_000_000);
+    let kept_but_old = lane.source.update(Height(1), newest);
+    let call = UpdateClient { client: lane.target_client.clone(), update: kept_but_old };
+    let call = packet_call(&PacketCall::UpdateClient(call));
+    let receipt = lane.target.transact_at(Timestamp(end.0 - 4_000_000_000), Actor::Relayer, vec![call]);
+    assert_eq!(reason(&receipt), "INVALID_HEADER", "an expired state is not trusted, pruned or not");
     let mut oldest = state(&lane).oldest_height;
     assert_eq!(oldest, Height(1));
     for back in [3_000_000_000u64, 2_000_000_000] {

@@ -8,7 +8,7 @@ use catenary_packet::{
         ERROR_ACKNOWLEDGEMENT, acknowledgement_commitment, acknowledgement_key, commitment_key,
         packet_commitment, receipt_key,
     },
-    messages::{RegisterCounterparty, RetryHeld, SetLane, UpdateClient},
+    messages::{Proof, RegisterCounterparty, RetryHeld, SetLane, UpdateClient},
     testing::{Actor, DONE, EchoCall, GovernanceCall, Mend, TestChain, TestLane, validator},
 };
 use catenary_types::{Call, Height, Message, Parameters, UnixSeconds};
@@ -44,6 +44,10 @@ fn single_ics23_proofs_do_what_a_multiproof_does() {
     let mut receive = lane.receive_call(&packets);
     let keys: Vec<_> = packets.iter().map(|one| commitment_key(&one.source_client, one.sequence)).collect();
     receive.proof = lane.source.merkle_proofs(receive.proof_height, &keys);
+    let mut fewer = receive.clone();
+    let Proof::Single(single) = &mut fewer.proof else { panic!("single proofs") };
+    single.proofs.pop();
+    assert_eq!(reason(&lane.receive_beside(&[PacketCall::Receive(fewer)])), "INVALID_PROOF");
     let mut swapped = receive.clone();
     swapped.packets.swap(0, 1);
     assert_eq!(reason(&lane.receive_beside(&[PacketCall::Receive(swapped)])), "INVALID_PROOF");
@@ -161,6 +165,11 @@ fn packets_of_another_lane_or_type_are_refused() {
         call.proof_height,
         &[receipt_key(&lane.target_client, Sequence(1)), receipt_key(&lane.target_client, Sequence(2))],
     );
+    assert_eq!(reason(&lane.receive_beside(&[PacketCall::Receive(call)])), "INVALID_PROOF");
+    // One of two packets cannot be two things.
+    let mut call = lane.receive_call(&packets[..1]);
+    call.packets = vec![packets[0].clone(), packets[0].clone()];
+    call.packets[0].payloads[0].value = b"more".to_vec();
     assert_eq!(reason(&lane.receive_beside(&[PacketCall::Receive(call)])), "INVALID_PROOF");
     // A proof of fewer keys than packets.
     let mut call = lane.receive_call(&packets);
