@@ -20,6 +20,8 @@ pub struct Faults {
     pub failed: u32,
     /// An envelope arrives twice, a block is told twice.
     pub doubled: u32,
+    /// A stream leaves a block out.
+    pub skipped: u32,
     /// Per tick: a stream is cut.
     pub cut: u32,
     /// Per tick: a courier is killed and starts with nothing.
@@ -29,7 +31,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub const ROUGH: Self = Self { lost: 60, failed: 120, doubled: 100, cut: 10, killed: 15, halted: 3 };
+    pub const ROUGH: Self =
+        Self { lost: 60, failed: 120, doubled: 100, skipped: 10, cut: 10, killed: 15, halted: 3 };
 }
 
 /// Something on its way.
@@ -53,6 +56,8 @@ pub struct Courier {
     transit: Vec<(Timestamp, Transit)>,
     /// Envelopes handed to the chains, submissions of the same one counted again.
     pub submissions: usize,
+    /// Proofs asked for.
+    pub proofs: usize,
 }
 
 pub struct World {
@@ -143,6 +148,7 @@ impl World {
                 streams: world.chains.iter().map(|_| None).collect(),
                 transit: Vec::new(),
                 submissions: 0,
+                proofs: 0,
             });
         }
         world
@@ -352,6 +358,9 @@ impl World {
             }
             let height = stream.next;
             stream.next = height.next();
+            if self.happens(self.faults.skipped) {
+                continue;
+            }
             let block = self.chains[chain].at(height).clone();
             if self.happens(self.faults.doubled) {
                 self.step(index, Input::Final { chain: index_of, block: block.clone() });
@@ -373,6 +382,7 @@ impl World {
                     self.couriers[index].streams[chain.0] = (!lost).then_some(stream);
                 }
                 Effect::Prove { ticket, chain, request } => {
+                    self.couriers[index].proofs += 1;
                     let at = self.delay();
                     let transit = Transit::Prove { ticket, chain: chain.0, request };
                     self.couriers[index].transit.push((at, transit));
