@@ -1,6 +1,7 @@
 //! A limit of request bytes for each method, enforced while the request comes in.
 //!
-//! tonic's own limit is one per service and counts only once a message's length is known; it stays behind this one.
+//! A request is refused as soon as the length that it announces, or what came of it, is too much. tonic's own limit is one
+//! per service and has no reason for the caller; it stays behind this one.
 
 use crate::limits::request_bytes_max;
 use catenary_proto::{
@@ -47,7 +48,7 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for RequestBy
 
     fn call(&mut self, request: http::Request<Body>) -> S::Future {
         let Some(limit) = request_bytes_max(request.uri().path()) else { return self.inner.call(request) };
-        let bounded = request.map(|body| Body::new(Bounded { body, limit, read: 0 }));
+        let bounded = request.map(|body| Body::new(Bounded { body, limit, read: 0, prefix: Vec::new() }));
         self.inner.call(bounded)
     }
 }
@@ -57,6 +58,24 @@ struct Bounded {
     body: Body,
     limit: usize,
     read: usize,
+    /// The first bytes: a flag and the length of the message, big-endian.
+    prefix: Vec<u8>,
+}
+
+/// Bytes of the prefix of a gRPC message.
+const PREFIX_BYTES: usize = 5;
+
+impl Bounded {
+    fn take_in(&mut self, data: &[u8]) -> Result<(), Status> {
+        self.read += data.len();
+        let missing = PREFIX_BYTES - self.prefix.len();
+        self.prefix.extend(data.iter().take(missing));
+        let announced = match *self.prefix.as_slice() {
+            [_, a, b, c, d] => PREFIX_BYTES.saturating_add(u32::from_be_bytes([a, b, c, d]) as usize),
+            _ => 0,
+        };
+        if self.read.max(announced) > self.limit { Err(too_large(self.limit)) } else { Ok(()) }
+    }
 }
 
 impl http_body::Body for Bounded {
@@ -68,11 +87,11 @@ impl http_body::Body for Bounded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(Ok(frame)) = &frame {
-            self.read += frame.data_ref().map_or(0, Bytes::len);
-            if self.read > self.limit {
-                return Poll::Ready(Some(Err(too_large(self.limit))));
-            }
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+            && let Err(status) = self.take_in(data)
+        {
+            return Poll::Ready(Some(Err(status)));
         }
         Poll::Ready(frame)
     }
@@ -92,4 +111,30 @@ fn too_large(limit: usize) -> Status {
         .with("limit_bytes", limit)
         .effect(WriteEffect::NotApplied)
         .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounded() -> Bounded {
+        Bounded { body: Body::empty(), limit: 100, read: 0, prefix: Vec::new() }
+    }
+
+    #[test]
+    fn an_announced_length_is_refused_before_it_comes_however_it_is_cut() {
+        for length in [95u32, 96, u32::MAX] {
+            let mut body = bounded();
+            let prefix = [&[0], &length.to_be_bytes()[..]].concat();
+            let taken = prefix.chunks(2).all(|chunk| body.take_in(chunk).is_ok());
+            assert_eq!(taken, length <= 95, "{length}");
+        }
+    }
+
+    #[test]
+    fn more_than_was_announced_is_refused_too() {
+        let mut body = bounded();
+        assert!(body.take_in(&[0; 100]).is_ok());
+        assert!(body.take_in(&[0]).is_err());
+    }
 }
