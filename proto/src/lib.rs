@@ -7,7 +7,7 @@
 //! | `catenary.api.v1` | services, answers and errors: [`api`] |
 //!
 //! A hashed message has one encoding, by the codec of `catenary-types`. A stock protobuf library that writes fields in order and
-//! leaves defaults out, as all do, writes the same bytes; `tests/canonical.rs` proves it for every message.
+//! leaves defaults out, as all do, writes the same bytes; `tests/canonical` proves it for every message.
 //! Reading is another matter: stock libraries drop unknown fields, so what is hashed travels as bytes and is read by
 //! the canonical codec alone.
 //!

@@ -1,4 +1,5 @@
 //! No field ever changes number or type: the schemas are compared with a committed list of everything in them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use catenary_proto::DESCRIPTORS;
 use prost::Message;

@@ -17,7 +17,7 @@
 //!
 //! # Invariants
 //!
-//! - Every request has a principal and passes [`authorise`] before it touches a chain.
+//! - Every request has a principal and passes [`authorise()`] before it touches a chain.
 //! - Whatever comes over the network, the server goes on serving; nothing is read or queued without a bound.
 //! - Every error carries one of the published reasons; a failed write says what it has done.
 //! - A stream ends with a status that says how to resume; it never skips anything.

@@ -1,4 +1,5 @@
 //! A stock protobuf library writes the same bytes as the canonical codec: every hashed message, field by field by name.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use catenary_crypto::{PublicKey, SigningKey};
 use catenary_proto::{DESCRIPTORS, Malformed, ledger};

@@ -90,7 +90,11 @@ pub fn transfer_id() -> Hash {
 
 impl FakeChain {
     pub fn new(name: &str) -> Arc<Self> {
-        let id = format!("{name}-0123456789abcdef-1").parse().unwrap();
+        Self::of_revision(name, 1)
+    }
+
+    pub fn of_revision(name: &str, revision: u32) -> Arc<Self> {
+        let id = format!("{name}-0123456789abcdef-{revision}").parse().unwrap();
         Arc::new(Self { id, inner: Arc::default(), tip: Arc::new(watch::Sender::new(Height(0))) })
     }
 

@@ -1,4 +1,5 @@
 //! The whole front door over a chain that the tests script: every documented error, every limit, every stream.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use catenary_api::{Api, Limits, ServeError};
 use catenary_links::{Directory, GrpcChain};

@@ -58,6 +58,12 @@ async fn a_chain_goes_by_id_and_by_name_unless_two_share_it() {
         let request = api::GetChainRequest { chain: name.into() };
         expect(&served.ledger().get_chain(request).await.unwrap_err(), ErrorReason::ChainNotFound);
     }
+    let recovered = FakeChain::of_revision("berka", 2);
+    let served = Served::of(&[&chain, &recovered]).await;
+    for (name, found) in [("berka", false), (recovered.chain_id().as_str(), true)] {
+        let request = api::GetChainRequest { chain: name.into() };
+        assert_eq!(served.ledger().get_chain(request).await.is_ok(), found, "{name}");
+    }
 }
 
 #[tokio::test]
