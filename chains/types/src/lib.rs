@@ -25,7 +25,7 @@ pub mod validator;
 pub mod wire;
 
 pub use amount::Amount;
-pub use certificate::{Certificate, CommitSignature, SignedHeader};
+pub use certificate::{Certificate, CertificateError, CommitSignature, SignedHeader};
 pub use envelope::{Block, Body, Call, Envelope, EnvelopeSignature};
 pub use genesis::{AccountKey, Committee, Genesis, GenesisAccount, GenesisInstance, Role};
 pub use header::{FormatError, Header};
