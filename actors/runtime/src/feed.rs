@@ -18,14 +18,26 @@ const RECENT_BLOCKS: usize = 256;
 /// The final blocks of one chain.
 pub struct Feed {
     recent: Mutex<VecDeque<SharedBlock>>,
-    tip: watch::Sender<Height>,
+    end: watch::Sender<End>,
     reader: Reader,
+}
+
+/// How far the feed has come.
+#[derive(Clone, Copy)]
+struct End {
+    tip: Height,
+    /// The chain stopped; there will be no more blocks.
+    closed: bool,
 }
 
 impl Feed {
     /// A feed that goes on from this height.
     pub fn new(tip: Height, reader: Reader) -> Arc<Self> {
-        Arc::new(Self { recent: Mutex::new(VecDeque::new()), tip: watch::Sender::new(tip), reader })
+        Arc::new(Self {
+            recent: Mutex::new(VecDeque::new()),
+            end: watch::Sender::new(End { tip, closed: false }),
+            reader,
+        })
     }
 
     /// Adds the next block and tells everybody.
@@ -37,19 +49,27 @@ impl Feed {
             recent.pop_front();
         }
         drop(recent);
-        self.tip.send_replace(height);
+        self.end.send_modify(|end| end.tip = height);
+    }
+
+    /// Ends every subscription: the chain stopped.
+    pub fn close(&self) {
+        self.end.send_modify(|end| end.closed = true);
     }
 
     /// Height of the newest block.
     pub fn tip(&self) -> Height {
-        *self.tip.borrow()
+        self.end.borrow().tip
     }
 
     /// Waits for the block of this height. An error ends the subscription: the chain stopped, or storage is damaged.
     pub async fn block(&self, height: Height) -> Result<SharedBlock, GatewayError> {
-        let mut tip = self.tip.subscribe();
-        let reached = tip.wait_for(|tip| *tip >= height).await;
-        reached.map_err(|_| GatewayError::Unavailable("the chain stopped".into()))?;
+        let mut end = self.end.subscribe();
+        let reached =
+            end.wait_for(|end| end.closed || end.tip >= height).await.is_ok_and(|end| end.tip >= height);
+        if !reached {
+            return Err(GatewayError::Unavailable("the chain stopped".into()));
+        }
         if let Some(block) = self.recent(height) {
             return Ok(block);
         }

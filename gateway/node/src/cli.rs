@@ -4,7 +4,7 @@ use crate::demo::{self, Links, Options, parse_freeze};
 use anyhow::{Context as _, Result};
 use catenary_orders::{BERKA, read};
 use clap::{Args, Parser, Subcommand};
-use std::{fs, path::PathBuf, process::ExitCode};
+use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// A consortium ledger: many chains in one process, and a router that settles between them with proofs.
@@ -19,6 +19,21 @@ struct Cli {
 enum Command {
     /// Settle a month of real bank payments across fourteen chains and reconcile every account.
     Demo(DemoArgs),
+    /// Run the demo's network without the orders, with its gRPC door open, until Ctrl-C.
+    Dev(DevArgs),
+}
+
+#[derive(Debug, Args)]
+struct DevArgs {
+    /// Where to listen for gRPC.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    listen: SocketAddr,
+    /// Keep the data.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How the router reaches the chains.
+    #[arg(long, value_enum, default_value = "mailbox")]
+    links: Links,
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +71,9 @@ pub fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let result = match command {
         Command::Demo(args) => run_demo(args),
+        Command::Dev(DevArgs { listen, data, links }) => {
+            actix::System::new().block_on(demo::dev(data, links, listen)).map(|()| ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         eprintln!("catenary: {error:#}");
@@ -76,7 +94,6 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         data: args.data,
         links: args.links,
         rough: args.rough.then_some(args.seed),
-        evidence: None,
         progress: true,
     };
     let report = actix::System::new().block_on(demo::run(options))?;

@@ -8,6 +8,7 @@
 mod cli;
 mod demo;
 mod network;
+mod serve;
 mod setup;
 mod submitter;
 

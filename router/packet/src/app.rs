@@ -5,7 +5,7 @@
 //! freezes the client, and every packet is refused.
 
 use crate::{
-    batch::{Batch, Step},
+    batch::{Batch, Step, is_redundant},
     bft::{self, Shown, require_active},
     commitment::{
         acknowledgement_commitment, acknowledgement_key, commitment_key, packet_commitment, receipt_key,
@@ -22,7 +22,7 @@ use crate::{
     proof::{Claim, verify},
     records::{ClientState, ConsensusState, Counterparty, LaneStatus, ReadClients, put},
 };
-use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, Reason, records::committee_account};
+use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, Reason, View, records::committee_account};
 use catenary_types::{Height, Message, WireError, genesis::Role, limits::PACKETS_PER_CALL_MAX};
 use std::sync::Arc;
 
@@ -86,6 +86,13 @@ impl App for PacketApp {
             PacketCall::RetryHeld(retry) => of_packet(&retry.packet) + of_bytes(retry.acknowledgement.len()),
             PacketCall::RegisterCounterparty(_) | PacketCall::RecoverClient(_) | PacketCall::SetLane(_) => 0,
         })
+    }
+
+    fn admit(&self, message: &PacketCall, state: &dyn View) -> Result<(), Failure> {
+        if is_redundant(state, message) {
+            return Err(Failure::new(Reason::Redundant, "every packet of the batch was settled before"));
+        }
+        Ok(())
     }
 
     fn access(&self, _: &Caller, _: &PacketCall) -> Access {

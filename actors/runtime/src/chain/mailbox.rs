@@ -65,11 +65,12 @@ impl Slot {
         self.vacate(reason, last);
     }
 
-    /// Closes the chain's lane and remembers why it stopped.
+    /// Ends all subscriptions, closes the chain's lane and remembers why it stopped.
     pub(crate) fn vacate(&self, reason: &str, last: Option<ChainStatus>) {
         let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
+            running.feed.close();
             running.lane.close();
         }
     }

@@ -10,6 +10,7 @@ pub use report::Report;
 
 use crate::{
     network::{self, Bank, Holder, TRUSTING_PERIOD_S},
+    serve::Server,
     setup,
 };
 use anyhow::{Context as _, Result, bail};
@@ -21,7 +22,7 @@ use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig};
 use catenary_types::{AccountNumber, Height};
 use payments::{Payments, Plan};
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 /// How the router reaches the chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -47,8 +48,6 @@ pub struct Options {
     pub links: Links,
     /// The seed of what real life adds, if it is asked for.
     pub rough: Option<u64>,
-    /// Where to write evidence.
-    pub evidence: Option<PathBuf>,
     /// Whether to show progress.
     pub progress: bool,
 }
@@ -59,12 +58,19 @@ pub struct Network {
     pub node: Node,
     /// The chains, as clients reach them.
     pub chains: Vec<Arc<dyn ChainClient>>,
+    /// The gRPC front door, if it is open.
+    pub server: Option<Server>,
     _routers: Vec<Router>,
 }
 
 impl Network {
     /// Opens the folder, starts all chains, connects them by lanes and starts the routers.
-    pub async fn start(data: Option<PathBuf>, links: Links, routers: usize) -> Result<Self> {
+    pub async fn start(
+        data: Option<PathBuf>,
+        links: Links,
+        routers: usize,
+        listen: Option<SocketAddr>,
+    ) -> Result<Self> {
         let data = match data {
             Some(path) => DataDir::open(path),
             None => DataDir::temporary(),
@@ -80,16 +86,21 @@ impl Network {
         }
         let chains = node.clients();
         setup::lanes(&chains).await.context("setting up the lanes")?;
-        let routed = match links {
-            Links::Mailbox => chains.clone(),
-            Links::Grpc => bail!("gRPC links are not built in yet"),
+        let server = match (listen, links) {
+            (None, Links::Mailbox) => None,
+            (None, Links::Grpc) => Some(Server::start(&chains, SocketAddr::from(([127, 0, 0, 1], 0))).await?),
+            (Some(address), _) => Some(Server::start(&chains, address).await?),
+        };
+        let routed = match (&server, links) {
+            (Some(server), Links::Grpc) => server.connect(&chains)?,
+            _ => chains.clone(),
         };
         let start = |number: usize| {
             let config = relay_config(&chains, number);
             Router::start(&node.arbiter(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { node, chains, _routers: routers })
+        Ok(Self { node, chains, server, _routers: routers })
     }
 }
 
@@ -124,7 +135,7 @@ pub async fn run(mut options: Options) -> Result<Report> {
         options.freeze.extend(rough.freeze(&options.orders));
     }
     let routers = if rough.is_some() { network::ROUTERS } else { 1 };
-    let network = Network::start(options.data.clone(), options.links, routers).await?;
+    let network = Network::start(options.data.clone(), options.links, routers, None).await?;
     let home = &network.chains[0];
     setup::debtors(&**home, &options.orders.orders, options.months).await.context("opening the debtors")?;
     for bank in Bank::partners() {
@@ -148,6 +159,18 @@ pub async fn run(mut options: Options) -> Result<Report> {
     let usage = report::Usage::now(&network.node).since(&before);
     let books = reconcile::reconcile(&network, &payments, &returned).await?;
     Ok(Report::new(&options, &payments, returned.len(), books, duration, usage))
+}
+
+/// `catenary dev`: the same network without the orders, until it is told to stop.
+pub async fn dev(data: Option<PathBuf>, links: Links, listen: SocketAddr) -> Result<()> {
+    let network = Network::start(data, links, 1, Some(listen)).await?;
+    if let Some(server) = &network.server {
+        println!("gRPC      {}", server.address());
+    }
+    for (bank, chain) in Bank::all().zip(&network.chains) {
+        println!("{:<9} {}", bank.name(), chain.chain_id());
+    }
+    tokio::signal::ctrl_c().await.context("waiting for the signal to stop")
 }
 
 /// Reads `BANK:ACCOUNT`.

@@ -86,6 +86,7 @@ impl Payments {
             self.tracker().absorb(&block);
         }
         bar.set_position(self.tracker().settled() as u64);
+        eprintln!("{}", self.tracker().standing());
         let window = Arc::new(Semaphore::new(WINDOW));
         let follow = async {
             while !self.tracker().is_done() {

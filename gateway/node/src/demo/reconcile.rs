@@ -6,7 +6,7 @@ use anyhow::Result;
 use catenary_apps::asset::{AssetKey, LaneName, Supply, audit};
 use catenary_ledger::{State, View, stores};
 use catenary_runtime::ChainMailbox;
-use catenary_types::{AccountId, AccountNumber, Amount, AssetId, ChainId, Height};
+use catenary_types::{AccountId, AccountNumber, Amount, AssetId, ChainId};
 use std::collections::BTreeMap;
 
 /// One bank's side of the demo.
@@ -28,8 +28,6 @@ pub struct BankBooks {
     pub escrow: Amount,
     /// Vouchers that exist on its chain.
     pub vouchers: Amount,
-    /// Its newest block.
-    pub height: Height,
 }
 
 /// All books, and what does not agree.
@@ -76,7 +74,6 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
             refunded_orders: own.iter().filter(|(_, status)| *status == Status::Refunded).count(),
             escrow: escrow(&network.node.chains()[0], bank).await?,
             vouchers: supplies.get(&voucher).map_or(Amount::ZERO, |supply| supply.issued),
-            height: chain.status().await?.height,
         });
     }
     let mut debtors = Balances::new();
@@ -101,7 +98,6 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
         refunded_orders: banks.iter().map(|bank| bank.refunded_orders).sum(),
         escrow: escrowed,
         vouchers: Amount(sum(|bank| bank.vouchers.0)),
-        height: home.status().await?.height,
     };
     banks.insert(0, whole);
     Ok(Books { banks, differences })

@@ -71,6 +71,13 @@ impl Tracker {
         &self.statuses
     }
 
+    /// One line on where all payments stand.
+    pub fn standing(&self) -> String {
+        let count = |status: &Status| self.statuses.iter().filter(|other| *other == status).count();
+        let (unsent, in_flight) = (count(&Status::Unsent), count(&Status::InFlight));
+        format!("paying: {} settled, {in_flight} in flight, {unsent} to send", self.settled)
+    }
+
     /// Whether no payment is open.
     pub fn is_done(&self) -> bool {
         self.settled == self.statuses.len()

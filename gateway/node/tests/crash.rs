@@ -1,0 +1,76 @@
+//! Kill -9 at random moments, restart on the same data: the same final figures, nothing paid twice, nothing left over.
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+const KILLS: usize = 10;
+/// Of these, so many must hit transfers in flight, or the test shows nothing.
+const KILLS_IN_FLIGHT_MIN: usize = 8;
+
+/// A run of the demo on a folder, and the line that says where the payments stood when it began to pay.
+fn start(data: &Path, links: &str) -> (Child, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
+    command.args(["demo", "--json", "--links", links, "--data"]).arg(data);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let standing = lines.by_ref().find(|line| line.starts_with("paying:")).expect("the demo begins to pay");
+    // Nobody else reads the rest; a full pipe would stop the demo.
+    thread::spawn(move || lines.for_each(drop));
+    (child, standing)
+}
+
+fn in_flight(standing: &str) -> usize {
+    let words: Vec<_> = standing.split_whitespace().collect();
+    let at = words.iter().position(|word| *word == "flight,").expect("a count in flight");
+    words[at - 2].parse().unwrap()
+}
+
+fn survives_kills(links: &str) {
+    let seed: u64 =
+        std::env::var("CRASH_SEED").map_or_else(|_| rand::rng().random(), |text| text.parse().unwrap());
+    println!("CRASH_SEED={seed} repeats this run");
+    let mut random = StdRng::seed_from_u64(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut hits = 0;
+    for kill in 0..KILLS {
+        let (mut child, standing) = start(&data, links);
+        hits += usize::from(kill > 0 && in_flight(&standing) > 0);
+        thread::sleep(Duration::from_millis(random.random_range(30..250)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let (child, standing) = start(&data, links);
+    hits += usize::from(in_flight(&standing) > 0);
+    let output = child.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["differences"], serde_json::json!([]));
+    assert!(output.status.success(), "{}", output.status);
+    assert_eq!(report["orders"], 6_471);
+    assert_eq!(report["settled"], 6_471);
+    assert_eq!(report["credited"], "21228993.60");
+    assert_eq!(report["reconciled"], true);
+    let lanes = report["banks"].as_array().unwrap();
+    assert_eq!(lanes.len(), 13);
+    assert!(
+        lanes.iter().all(|bank| bank["escrow"] == bank["vouchers"] && bank["escrow"] == bank["credited"])
+    );
+    assert!(hits >= KILLS_IN_FLIGHT_MIN, "only {hits} of {KILLS} kills hit transfers in flight");
+}
+
+#[test]
+fn kills_change_no_final_balance_over_mailboxes() {
+    survives_kills("mailbox");
+}
+
+#[test]
+fn kills_change_no_final_balance_over_grpc() {
+    survives_kills("grpc");
+}

@@ -1,0 +1,53 @@
+//! The demo as a newcomer runs it: good orders, bad rows, frozen creditors, a second run on the same data.
+
+use serde_json::Value;
+use std::{path::Path, process::Command};
+
+const HEADER: &str = "order_id;account_id;bank_to;account_to;amount;k_symbol\n";
+
+/// Exit code and report of a run with these orders.
+fn demo(folder: &Path, orders: &str, arguments: &[&str]) -> (Option<i32>, Value) {
+    let file = folder.join("orders.csv");
+    std::fs::write(&file, format!("{HEADER}{orders}")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
+    let output = command.args(["demo", "--json", "--orders"]).arg(&file).args(arguments).output().unwrap();
+    let report = serde_json::from_slice(&output.stdout);
+    (output.status.code(), report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr))))
+}
+
+#[test]
+fn good_rows_settle_and_bad_ones_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = "1;7;AB;100;10.50;SIPO\n2;7;ZZ;100;1.00;\n3;8;YZ;200;0.01;\n";
+    let (code, report) = demo(folder.path(), orders, &[]);
+    assert_eq!(code, Some(3), "{report}");
+    assert_eq!((&report["orders"], &report["settled"]), (&2.into(), &2.into()));
+    assert_eq!(report["credited"], "10.51");
+    assert_eq!(report["refused"].as_array().unwrap().len(), 1);
+    assert_eq!(report["refused"][0]["line"], 3);
+    assert_eq!(report["reconciled"], true);
+}
+
+#[test]
+fn a_frozen_creditor_costs_a_refund_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = "1;7;AB;100;10.00;\n2;7;AB;101;5.00;\n";
+    let (code, report) = demo(folder.path(), orders, &["--freeze", "AB:100"]);
+    assert_eq!(code, Some(0), "{report}");
+    assert_eq!((&report["settled"], &report["refunded"]), (&1.into(), &1.into()));
+    assert_eq!((&report["credited"], &report["reconciled"]), (&"5.00".into(), &true.into()));
+}
+
+#[test]
+fn a_second_run_pays_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = ["--data", data.to_str().unwrap()];
+    let orders = "1;7;AB;100;10.00;\n2;9;KL;101;5.00;\n";
+    let (first_code, first) = demo(folder.path(), orders, &data);
+    let (second_code, second) = demo(folder.path(), orders, &data);
+    assert_eq!((first_code, second_code), (Some(0), Some(0)), "{second}");
+    for field in ["orders", "settled", "refunded", "credited", "reconciled", "banks"] {
+        assert_eq!(first[field], second[field], "{field}");
+    }
+}
