@@ -23,6 +23,9 @@ struct Claim {
     height: Height,
 }
 
+/// A key, and what stands under it.
+type Entry = (Vec<u8>, Option<Vec<u8>>);
+
 /// All cases.
 pub(crate) fn cases(story: &Story) -> Vec<ProofCase> {
     let mut cases = good(story);
@@ -60,7 +63,7 @@ fn good(story: &Story) -> Vec<ProofCase> {
         (key, Some(value))
     };
     let (sent, _) = commitment(&ours.good);
-    let claims: [(&str, (Vec<u8>, Option<Vec<u8>>), Height); 11] = [
+    let claims: [(&str, Entry, Height); 11] = [
         ("first commitment present", present(&ours.good), heights.shown),
         ("last commitment present", present(&ours.silent), heights.shown),
         ("commitment present at the end", present(&ours.good), heights.last),
@@ -73,7 +76,7 @@ fn good(story: &Story) -> Vec<ProofCase> {
         ("absent left of all", (outermost("aaaaaaaa-0"), None), heights.last),
         ("absent right of all", (outermost("zzzzzzzz-0"), None), heights.last),
     ];
-    let prove = |(name, (key, value), height): (&str, (Vec<u8>, Option<Vec<u8>>), Height)| {
+    let prove = |(name, (key, value), height): (&str, Entry, Height)| {
         let claim = Claim { key, value, height };
         case(name, &claim, story.prove(height, &claim.key), Expect::Accept)
     };
