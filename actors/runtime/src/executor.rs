@@ -14,7 +14,7 @@ use std::{
 /// Something with one task to run.
 trait Turn: Send + Sync {
     /// Runs the next task and queues itself again if there are more.
-    fn run(self: Arc<Self>);
+    fn take(self: Arc<Self>);
 }
 
 /// The threads. They end when neither this nor a lane is left.
@@ -47,7 +47,7 @@ impl Executors {
     /// Starts this many threads.
     pub fn start(threads: usize) -> Self {
         let (turns, queue) = unbounded::<Arc<dyn Turn>>();
-        let run = |queue: Receiver<Arc<dyn Turn>>| move || queue.iter().for_each(Turn::run);
+        let run = |queue: Receiver<Arc<dyn Turn>>| move || queue.iter().for_each(Turn::take);
         for number in 0..threads.max(1) {
             let builder = thread::Builder::new().name(format!("executor-{number}"));
             builder.spawn(run(queue.clone())).expect("the system has room for a thread per core");
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Lane<T> {
 }
 
 impl<T: Send + 'static> Turn for Lane<T> {
-    fn run(self: Arc<Self>) {
+    fn take(self: Arc<Self>) {
         let Some(task) = lock(&self.tasks).waiting.pop_front() else {
             lock(&self.tasks).queued = false;
             return;

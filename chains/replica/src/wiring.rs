@@ -5,6 +5,7 @@ use catenary_consensus::Effect;
 
 /// The replica's input for an effect of consensus; none for those that are the shell's alone (messages to peers,
 /// notices to the operator).
+#[expect(clippy::result_large_err, reason = "the shell gets back what it gave")]
 pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
     match effect {
         Effect::Build { height, round, deadline: _ } => Ok(Input::Build { height, round }),

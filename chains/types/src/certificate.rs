@@ -140,7 +140,7 @@ impl Certificate {
             height: to_block_height(self.height),
             round: block::Round::try_from(self.round).expect("no height reaches 2^31 rounds"),
             block_id: to_block_id(self.block),
-            signatures: self.signatures.iter().map(CommitSignature::to_tendermint).collect(),
+            signatures: self.signatures.iter().map(|signature| signature.to_tendermint()).collect(),
         }
     }
 
@@ -176,12 +176,12 @@ impl CommitSignature {
         RawCommitSig::from(self.to_tendermint()).encode_to_vec()
     }
 
-    fn to_tendermint(&self) -> block::CommitSig {
+    fn to_tendermint(self) -> block::CommitSig {
         match self {
             Self::Absent => block::CommitSig::BlockIdFlagAbsent,
             Self::Commit { address, time, signature } => block::CommitSig::BlockIdFlagCommit {
                 validator_address: account::Id::new(address.0),
-                timestamp: to_time(*time),
+                timestamp: to_time(time),
                 signature: tendermint::Signature::new(&signature.0[..]).ok().flatten(),
             },
         }

@@ -89,6 +89,9 @@ pub trait Item: Sized {
 const VARINT: u8 = 0;
 const LENGTH_DELIMITED: u8 = 2;
 
+/// Number, wire type, and what follows the key.
+type NextField<'a> = (u32, u8, &'a [u8]);
+
 /// Reads the fields of one message.
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -134,7 +137,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Number, wire type and what follows the key of the next field.
-    fn peek(&self) -> Result<Option<(u32, u8, &'a [u8])>, WireError> {
+    fn peek(&self) -> Result<Option<NextField<'a>>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }

@@ -4,7 +4,12 @@ use crate::demo::{self, Links, Options, parse_freeze};
 use anyhow::{Context as _, Result};
 use catenary_orders::{BERKA, read};
 use clap::{Args, Parser, Subcommand};
-use std::{fs, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 use tracing_subscriber::EnvFilter;
 
 /// A consortium ledger: many chains in one process, and a router that settles between them with proofs.
@@ -21,6 +26,8 @@ enum Command {
     Demo(DemoArgs),
     /// Run the demo's network without the orders, with its gRPC door open, until Ctrl-C.
     Dev(DevArgs),
+    /// Check a demo's evidence offline and come to the same sums.
+    Verify(VerifyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -59,9 +66,25 @@ struct DemoArgs {
     /// Seed of `--rough`.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Write headers, certificates and proofs, for `catenary verify`.
+    #[arg(long, value_name = "DIR")]
+    evidence: Option<PathBuf>,
     /// Print one JSON object on stdout.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// The orders that were settled; the Berka data if left out.
+    #[arg(long, value_name = "FILE")]
+    orders: Option<PathBuf>,
+    /// How often the month was repeated.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    months: u32,
+    /// What `demo --evidence` wrote.
+    #[arg(long, value_name = "DIR")]
+    evidence: PathBuf,
 }
 
 /// Reads the command line and runs.
@@ -71,6 +94,9 @@ pub fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let result = match command {
         Command::Demo(args) => run_demo(args),
+        Command::Verify(VerifyArgs { orders, months, evidence }) => {
+            run_verify(orders.as_deref(), months, &evidence)
+        }
         Command::Dev(DevArgs { listen, data, links }) => {
             actix::System::new().block_on(demo::dev(data, links, listen)).map(|()| ExitCode::SUCCESS)
         }
@@ -82,10 +108,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run_demo(args: DemoArgs) -> Result<ExitCode> {
-    let bytes = match &args.orders {
-        Some(path) => fs::read(path).with_context(|| format!("reading {}", path.display()))?,
-        None => BERKA.to_vec(),
-    };
+    let bytes = orders_or_berka(args.orders.as_deref())?;
     let freeze = args.freeze.iter().map(|text| parse_freeze(text)).collect::<Result<_>>()?;
     let options = Options {
         orders: read(&bytes),
@@ -94,6 +117,7 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         data: args.data,
         links: args.links,
         rough: args.rough.then_some(args.seed),
+        evidence: args.evidence,
         progress: true,
     };
     let report = actix::System::new().block_on(demo::run(options))?;
@@ -103,4 +127,20 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         println!("{report}");
     }
     Ok(ExitCode::from(report.exit_code()))
+}
+
+fn run_verify(orders: Option<&Path>, months: u32, evidence: &Path) -> Result<ExitCode> {
+    let orders = read(&orders_or_berka(orders)?);
+    for row in &orders.refused {
+        println!("line {}: refused: {}", row.line, row.reason);
+    }
+    println!("{}", catenary_verify::verify(&orders.orders, months, evidence)?);
+    Ok(ExitCode::from(if orders.refused.is_empty() { 0 } else { 3 }))
+}
+
+fn orders_or_berka(path: Option<&Path>) -> Result<Vec<u8>> {
+    match path {
+        Some(path) => fs::read(path).with_context(|| format!("reading {}", path.display())),
+        None => Ok(BERKA.to_vec()),
+    }
 }

@@ -1,5 +1,7 @@
 //! The demo as a newcomer runs it: good orders, bad rows, frozen creditors, a second run on the same data.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use serde_json::Value;
 use std::{path::Path, process::Command};
 

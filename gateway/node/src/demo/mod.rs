@@ -1,5 +1,6 @@
 //! `catenary demo`: settles payment orders across fourteen chains and reconciles every account.
 
+mod evidence;
 mod payments;
 mod reconcile;
 mod report;
@@ -20,7 +21,7 @@ use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
 use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig};
-use catenary_types::{AccountNumber, Height};
+use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -48,6 +49,8 @@ pub struct Options {
     pub links: Links,
     /// The seed of what real life adds, if it is asked for.
     pub rough: Option<u64>,
+    /// Where to write evidence.
+    pub evidence: Option<PathBuf>,
     /// Whether to show progress.
     pub progress: bool,
 }
@@ -58,6 +61,8 @@ pub struct Network {
     pub node: Node,
     /// The chains, as clients reach them.
     pub chains: Vec<Arc<dyn ChainClient>>,
+    /// The chains' genesis documents.
+    pub genesis: Vec<Genesis>,
     /// The gRPC front door, if it is open.
     pub server: Option<Server>,
     _routers: Vec<Router>,
@@ -77,6 +82,7 @@ impl Network {
         };
         let data = data.context("opening the data folder")?;
         let definitions = network::chains(&data, catenary_runtime::now())?;
+        let genesis = definitions.iter().map(|definition| definition.genesis.clone()).collect();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let config = NodeConfig { data, chains: definitions, executors: cores, arbiters: cores };
         let (node, mut notices) = Node::open(config)?;
@@ -100,7 +106,7 @@ impl Network {
             Router::start(&node.arbiter(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { node, chains, server, _routers: routers })
+        Ok(Self { node, chains, genesis, server, _routers: routers })
     }
 }
 
@@ -158,6 +164,9 @@ pub async fn run(mut options: Options) -> Result<Report> {
     let duration = started.elapsed();
     let usage = report::Usage::now(&network.node).since(&before);
     let books = reconcile::reconcile(&network, &payments, &returned).await?;
+    if let Some(folder) = &options.evidence {
+        evidence::write(&network, folder).await.context("writing the evidence")?;
+    }
     Ok(Report::new(&options, &payments, returned.len(), books, duration, usage))
 }
 

@@ -16,7 +16,8 @@ use catenary_links::{BlockStream, ChainClient};
 use catenary_orders::Order;
 use catenary_relay::gateway::SubmitOutcome;
 use catenary_transfer::{Send, TransferCall};
-use catenary_types::{Height, Reference, UnixSeconds};
+use catenary_types::{Height, UnixSeconds};
+use catenary_verify::reference;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,7 +50,7 @@ impl Payments {
     /// Payments of these orders over these months.
     pub fn new(orders: &[Order], months: u32) -> Self {
         let references =
-            (0..months).flat_map(|month| orders.iter().map(move |order| reference(order, month)));
+            (0..months).flat_map(|month| orders.iter().map(move |order| reference(order, month).to_string()));
         let tracker = Mutex::new(Tracker::new(references));
         Self { orders: orders.to_vec(), tracker }
     }
@@ -67,6 +68,7 @@ impl Payments {
     }
 
     /// Latencies in milliseconds at these percentiles.
+    #[expect(clippy::float_arithmetic, reason = "figures for people, read by no rule")]
     pub fn latency_ms(&self, percentiles: [usize; 2]) -> [f64; 2] {
         let mut latencies = self.tracker().latencies.clone();
         latencies.sort();
@@ -149,7 +151,7 @@ impl Payments {
             timeout: UnixSeconds(now.seconds().0 + timeout_s),
             memo: order.purpose.clone(),
         };
-        let reference: Reference = reference(order, month).parse().expect("an order's number and a month");
+        let reference = reference(order, month);
         let debtor = Holder::of(Bank::HOME, &order.debtor);
         let call = call(catenary_transfer::KIND, &TransferCall::Send(send));
         sign(home.chain_id(), &debtor, &reference, now.0, vec![call])
@@ -157,14 +159,6 @@ impl Payments {
 
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The order's number, and from the second month on the month's.
-fn reference(order: &Order, month: u32) -> String {
-    match month {
-        0 => order.id.to_string(),
-        _ => format!("{}/{}", order.id, month + 1),
     }
 }
 

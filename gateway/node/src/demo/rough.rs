@@ -127,7 +127,7 @@ impl Rough {
         let creditors: BTreeSet<_> =
             orders.orders.iter().map(|order| (Bank(order.bank + 1), order.creditor.clone())).collect();
         let frozen = |(bank, number): &(Bank, AccountNumber)| {
-            self.draw("frozen", format!("{} {number}", bank.name())) % FROZEN_ONE_IN == 0
+            self.draw("frozen", format!("{} {number}", bank.name())).is_multiple_of(FROZEN_ONE_IN)
         };
         creditors.into_iter().filter(frozen).collect()
     }
@@ -165,7 +165,8 @@ impl Rough {
     pub async fn return_payments(&self, network: &Network, payments: &Payments) -> Result<Returned> {
         let mut by_bank = BTreeMap::<Bank, Vec<(Reference, Return)>>::new();
         for (order, status) in payments.outcomes() {
-            if status == Status::Completed && self.draw("returned", &order.id) % RETURNED_ONE_IN == 0 {
+            if status == Status::Completed && self.draw("returned", &order.id).is_multiple_of(RETURNED_ONE_IN)
+            {
                 let bank = Bank(order.bank + 1);
                 let (creditor, debtor) = (order.creditor.clone(), order.debtor.clone());
                 let one = Return { bank, creditor, debtor, amount: order.amount.0 };
