@@ -31,11 +31,8 @@ enum Verdict {
 impl Relay {
     pub(super) fn proof_ready(&mut self, ticket: Ticket, result: Result<Vec<u8>, GatewayError>) {
         let Some(Job { task, phase: Phase::Proving, .. }) = self.jobs.get(&ticket) else { return };
-        let Task::Carry { flow, step, items, live, header } = task else { return };
+        let Task::Carry { flow, step, items, header, .. } = task else { return };
         let Ok(proof) = result else { return self.finish(ticket, Verdict::NotNow) };
-        if *live == 0 {
-            return self.finish(ticket, Verdict::Dropped);
-        }
         let client = &self.clients[Self::judge(*flow, *step)];
         let followed = &self.chains[client.follows.0];
         let update = match client.path(followed, header.height()) {

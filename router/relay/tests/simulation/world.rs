@@ -468,6 +468,15 @@ impl World {
         }
     }
 
+    /// Runs until something holds, at most a minute.
+    pub fn run_until(&mut self, holds: impl Fn(&Self) -> bool) {
+        let limit = self.now.plus_ms(60_000);
+        while !holds(self) {
+            self.tick();
+            assert!(self.now <= limit, "it never came");
+        }
+    }
+
     pub fn seconds_from_now(&self, seconds: u64) -> UnixSeconds {
         UnixSeconds(self.now.seconds().0 + seconds)
     }
