@@ -47,7 +47,7 @@ fn survives_kills(links: &str) {
     for kill in 0..KILLS {
         let (mut child, standing) = start(&data, links);
         hits += usize::from(kill > 0 && in_flight(&standing) > 0);
-        thread::sleep(Duration::from_millis(random.random_range(150..450)));
+        thread::sleep(Duration::from_millis(random.random_range(150..600)));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -61,6 +61,8 @@ pub struct Network {
     pub node: Node,
     /// The chains, as clients reach them.
     pub chains: Vec<Arc<dyn ChainClient>>,
+    /// Height of the home chain when the node opened its folder, before any router ran.
+    pub resumed_at: Height,
     /// The chains' genesis documents.
     pub genesis: Vec<Genesis>,
     /// The gRPC front door, if it is open.
@@ -91,6 +93,7 @@ impl Network {
             eprintln!("{notice}");
         }
         let chains = node.clients();
+        let resumed_at = chains[0].status().await?.height;
         setup::lanes(&chains).await.context("setting up the lanes")?;
         let server = match (listen, links) {
             (None, Links::Mailbox) => None,
@@ -106,7 +109,7 @@ impl Network {
             Router::start(&node.arbiter(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { node, chains, genesis, server, _routers: routers })
+        Ok(Self { node, chains, resumed_at, genesis, server, _routers: routers })
     }
 }
 

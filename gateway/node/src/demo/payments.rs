@@ -83,12 +83,16 @@ impl Payments {
         let home = network.chains[0].clone();
         let BlockStream { tip, mut blocks } = home.final_blocks(Height(1)).await?;
         let bar = progress_bar(self.tracker().statuses().len(), plan.progress);
-        for _ in 0..tip.0 {
-            let block = blocks.next().await.context("the home chain stopped")??;
-            self.tracker().absorb(&block);
+        for height in 0..=tip.0 {
+            if height == network.resumed_at.0 {
+                eprintln!("{}", self.tracker().standing());
+            }
+            if height < tip.0 {
+                let block = blocks.next().await.context("the home chain stopped")??;
+                self.tracker().absorb(&block);
+            }
         }
         bar.set_position(self.tracker().settled() as u64);
-        eprintln!("{}", self.tracker().standing());
         let window = Arc::new(Semaphore::new(WINDOW));
         let follow = async {
             while !self.tracker().is_done() {
