@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Names a chain in the journal: the hash of its genesis.
 ///
-/// A node-local number would be shorter, but needs a table that can itself be lost; with the genesis hash a
+/// A node-local number would be shorter, but needs a table that can itself be lost; with the hash of the id a
 /// record can be understood without any other file, and a chain of an earlier life never matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainTag(pub Hash);
