@@ -45,7 +45,7 @@ pub use guard::{Denial, Guard, Subject};
 pub use overlay::{Overlay, View};
 pub use references::{ReferenceEntry, reference_key};
 pub use replay::{ReplayChange, ReplayWindow};
-pub use state::State;
+pub use state::{State, VERSIONS_KEPT};
 
 /// Stores that every chain has from its first block, besides those of its apps.
 pub mod stores {

@@ -3,7 +3,7 @@
 use catenary_crypto::Hash;
 use std::fmt;
 
-/// Names a chain in the journal: the hash of its genesis.
+/// Names a chain in the journal: the SHA-256 of its id.
 ///
 /// A node-local number would be shorter, but needs a table that can itself be lost; with the hash of the id a
 /// record can be understood without any other file, and a chain of an earlier life never matches.
