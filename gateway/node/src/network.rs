@@ -2,7 +2,7 @@
 //!
 //! All keys follow from fixed text. That is what a sandbox wants, and what nothing else may ever do.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use catenary_apps::{admin::Admin, asset::Asset};
 use catenary_crypto::{SigningKey, sha256};
 use catenary_ledger::{Apps, Ledger};
@@ -128,8 +128,11 @@ pub fn chains(data: &DataDir, now: Timestamp) -> Result<Vec<ChainDefinition>> {
     for chain_id in &stored {
         let dir = data.chain(chain_id)?;
         if let Some(bytes) = dir.genesis()? {
-            let genesis = Genesis::decode(&bytes);
-            genesis_of.push(genesis.with_context(|| format!("the genesis of {chain_id} does not decode"))?);
+            let damaged = || format!("the genesis of {chain_id} is damaged");
+            let genesis = Genesis::decode(&bytes).with_context(damaged)?;
+            // The id holds the document's hash: any other document would silently start another chain.
+            ensure!(genesis.chain_id()?.as_str() == chain_id.as_str(), damaged());
+            genesis_of.push(genesis);
         }
     }
     let definition = |bank: Bank| {

@@ -53,3 +53,57 @@ fn a_second_run_pays_nothing_twice() {
         assert_eq!(first[field], second[field], "{field}");
     }
 }
+
+/// Flips a byte in the middle of every file below a folder.
+fn damage(folder: &Path) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damage(&path);
+        } else {
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 2;
+            bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x55);
+            std::fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_lost_or_damaged_index_is_rebuilt_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let orders = "1;7;AB;100;10.00;\n2;9;KL;101;5.00;\n";
+    let (_, first) = demo(folder.path(), orders, &arguments);
+    damage(&data.join("index"));
+    let (code, after_damage) = demo(folder.path(), orders, &arguments);
+    assert_eq!((code, &after_damage["banks"]), (Some(0), &first["banks"]), "{after_damage}");
+    std::fs::remove_dir_all(data.join("index")).unwrap();
+    let (code, after_loss) = demo(folder.path(), orders, &arguments);
+    assert_eq!((code, &after_loss["banks"]), (Some(0), &first["banks"]), "{after_loss}");
+}
+
+#[test]
+fn a_damaged_genesis_or_block_log_is_named_and_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--data", data.to_str().unwrap()];
+    demo(folder.path(), "1;7;AB;100;10.00;\n", &arguments);
+    let chains = std::fs::read_dir(data.join("chains")).unwrap();
+    let chain = chains.map(|entry| entry.unwrap().path()).next().unwrap();
+    damage(&chain.join("blocks"));
+    refuses(folder.path(), &data, "block log");
+    damage(&chain);
+    refuses(folder.path(), &data, "genesis");
+}
+
+/// A run on damaged data fails, and says what is damaged.
+fn refuses(folder: &Path, data: &Path, what: &str) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
+    let command = command.args(["demo", "--orders"]).arg(folder.join("orders.csv")).arg("--data").arg(data);
+    let output = command.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(what) && error.contains("damaged"), "{error}");
+}
