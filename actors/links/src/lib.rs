@@ -4,6 +4,8 @@
 //! [`GrpcChain`] over the node's gRPC services. [`Directory`] finds chains by id or by name. Nothing above can tell
 //! which kind it holds, and the tests run over both.
 //!
+//! How nodes of one chain reach each other: [`WireEnd`], a pair of bounded queues of frames, whatever carries them.
+//!
 //! # Invariants
 //!
 //! - A client gives what the chain said or an error; it never answers for the chain from a cache.
@@ -13,9 +15,11 @@
 mod client;
 mod directory;
 mod grpc;
+mod wire;
 
 pub use client::{BlockStream, ChainClient, Reply};
 pub use directory::{Directory, UnknownChain};
 pub use grpc::{ConnectError, GrpcChain};
+pub use wire::{Frame, Impairment, Switch, WIRE_FRAMES, WireEnd, impaired_pair, pair};
 /// For implementing [`ChainClient`].
 pub use tonic::async_trait;

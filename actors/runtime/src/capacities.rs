@@ -7,6 +7,10 @@
 pub const CHAIN: usize = 1_024;
 /// `Consensus`: a peer message is dropped and counted; the protocol sends again.
 pub const CONSENSUS: usize = 4_096;
+/// `PeerLink`: a frame is dropped and counted; whoever sent it sends again what matters.
+pub const PEER_LINK: usize = 8_192;
+/// Each lane of a link: the oldest frame is dropped and counted.
+pub const LANE: usize = 4_096;
 /// `Router`: it forgets and rescans.
 pub const ROUTER: usize = 4_096;
 /// `Supervisor`: a handful of commands.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `Chain` | the replica machine of one chain |
 //! | `Consensus` | the consensus machine of one group |
+//! | `PeerLink` | the link to one other node, for all chains |
 //! | `Router` | the relay machine, all lanes |
 //! | `Supervisor` | start, stop and restart of one chain |
 //!
@@ -27,17 +28,20 @@ mod feed;
 mod host;
 mod index_writer;
 mod journal;
+mod peer;
 mod reader;
 mod recovery;
 mod router;
 mod supervisor;
 mod timer;
+mod verification;
 
 pub use chain::ChainMailbox;
 pub use clock::now;
 pub use executor::{Executors, Lane, LaneClosed};
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
+pub use peer::LinkStats;
 pub use recovery::OpenChainError;
 pub use router::Router;
 pub use supervisor::{ChainDefinition, NodeParts, Supervisor};

@@ -6,10 +6,12 @@ use catenary_relay::{
     gateway::{FinalBlock, GatewayError},
     query::{BlockView, HeaderView, TransactionView, TransferView},
 };
+use catenary_replica::{FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, FetchedBlock};
 use catenary_store::block_log::BlockLog;
 use catenary_types::{
     AccountId, Block, Certificate, Height, Message, Receipt, RequestId, SignedHeader, TxId, ValidatorSet,
 };
+use std::sync::Arc;
 
 /// Reads one chain; cheap to clone. Methods read files, so async code calls them on a blocking thread.
 #[derive(Clone)]
@@ -38,6 +40,27 @@ impl Reader {
         let validators = self.validators(&block.header.validators_hash)?;
         let receipts = if block.envelopes.is_empty() { Vec::new() } else { self.receipts(height)? };
         Ok(Some(BlockView { block, certificate, validators, receipts }))
+    }
+
+    /// Consecutive final blocks from a height on, as many as one answer to a peer takes. A block that does not read ends
+    /// them: it is not served, and the peer asks somebody else.
+    pub fn fetch(&self, from: Height) -> Vec<FetchedBlock> {
+        let mut blocks = Vec::new();
+        let mut bytes = 0;
+        for entry in self.log.iter(from.0).take(FETCH_BLOCKS_MAX) {
+            let Ok(entry) = entry else { break };
+            bytes += entry.block.len() + entry.certificate.len();
+            if bytes > FETCH_BYTES_MAX && !blocks.is_empty() {
+                break;
+            }
+            let (Ok(block), Ok(certificate)) =
+                (Block::decode(&entry.block), Certificate::decode(&entry.certificate))
+            else {
+                break;
+            };
+            blocks.push(FetchedBlock { block: Arc::new(block), certificate });
+        }
+        blocks
     }
 
     /// A final block as subscribers get it.

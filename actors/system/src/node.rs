@@ -2,7 +2,8 @@
 
 use actix::{Arbiter, ArbiterHandle};
 use catenary_journal::journal::ChainTag;
-use catenary_links::ChainClient;
+use catenary_consensus::Peer;
+use catenary_links::{ChainClient, WireEnd};
 use catenary_runtime::{
     ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Supervisor, chain_tag,
 };
@@ -64,6 +65,10 @@ pub struct NodeStats {
     pub signatures_verified: u64,
     /// Blocks written to block logs.
     pub blocks: u64,
+    /// Frames sent to other nodes.
+    pub frames_sent: u64,
+    /// Frames that were dropped because a queue was full.
+    pub frames_dropped: u64,
 }
 
 /// A running node. Dropping it stops the actors and flushes what is queued.
@@ -118,7 +123,7 @@ impl Node {
             executors: Arc::new(Executors::start(config.executors)),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
         };
-        let supervisor = Supervisor::new(parts, chains);
+        let supervisor = Supervisor::new(parts, chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
         Ok((Self { supervisor, journal: writer, logs, arbiters }, notices))
     }
@@ -150,6 +155,11 @@ impl Node {
         self.chains().iter().map(client).collect()
     }
 
+    /// Connects the node with another one, until either side drops its end.
+    pub fn connect(&self, peer: Peer, end: WireEnd) {
+        self.supervisor.connect(peer, end);
+    }
+
     /// A thread for a further actor.
     pub fn arbiter(&self, number: usize) -> ArbiterHandle {
         self.arbiters[number % self.arbiters.len()].handle()
@@ -158,10 +168,13 @@ impl Node {
     /// What the node has done.
     pub fn stats(&self) -> NodeStats {
         let (journal, logs) = (self.journal.journal().stats(), self.logs.stats());
+        let links = self.supervisor.link_stats();
         NodeStats {
             fsyncs: journal.fsyncs + logs.fsyncs,
             signatures_verified: catenary_crypto::signatures_verified(),
             blocks: logs.blocks,
+            frames_sent: links.sent,
+            frames_dropped: links.dropped,
         }
     }
 }

@@ -60,6 +60,7 @@ mod signer;
 pub mod timeliness;
 mod timers;
 mod verify;
+mod voters;
 
 pub use interface::{
     AbstainReason, Decision, Effect, Error, Input, Start, StartHeight, Step, Verdict, Voting,
@@ -75,3 +76,4 @@ pub use signer::{Mark, Refusal, SignedStep, Signer};
 pub use timeliness::TimelinessParameters;
 pub use timers::Timeouts;
 pub use verify::{LocalCache, SignatureCache, signature_id};
+pub use voters::{Claim, Voters};

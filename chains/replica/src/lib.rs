@@ -21,18 +21,25 @@
 mod block;
 mod certificate;
 mod limits;
+mod peer;
+mod peers;
 mod pool;
 mod replica;
 mod submission;
+mod sync;
 mod tip;
 mod wiring;
 mod worker;
 
 pub use block::{BlockError, check_block};
 pub use certificate::{CertificateError, verify_certificate};
-pub use limits::{POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX};
+pub use limits::{
+    FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
+};
+pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::{Committed, Effect, Input, Recovered, Replica, Step, Ticket};
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
+pub use sync::FetchedBlock;
 pub use tip::{Tip, TipBlock};
 pub use wiring::from_consensus;
 pub use worker::{Admission, Admitted, Checkpoint, Done, Executed, Job, RecoveryError, Worker};

@@ -8,3 +8,27 @@ pub const POOL_BYTES_MAX: usize = 64 << 20;
 pub const SUBMISSIONS_WAITING_MAX: usize = 64;
 /// A chain admits one tick a second: enough for a clock, too few for a flood.
 pub const TICK_INTERVAL_MS: u64 = 1_000;
+/// Blocks that were fetched and wait for their turn.
+pub const FETCHED_BLOCKS_MAX: usize = 256;
+/// Blocks of one answer to a fetch.
+pub const FETCH_BLOCKS_MAX: usize = 64;
+/// Bytes of one answer to a fetch, but for its first block.
+pub const FETCH_BYTES_MAX: usize = 4 << 20;
+/// How long an answer to a fetch may take before another peer is asked.
+pub(crate) const FETCH_TIMEOUT_MS: u64 = 2_000;
+/// How long a node that is a block behind waits for its own group before it asks.
+pub(crate) const FETCH_GRACE_MS: u64 = 50;
+/// A node that is this many blocks behind asks at once.
+pub(crate) const FETCH_FAR_BEHIND: u64 = 8;
+/// How often nodes tell each other how far they are, besides after every block.
+pub(crate) const TIP_INTERVAL_MS: u64 = 5_000;
+/// A transaction that waits this long without a block is told to the others again.
+pub(crate) const GOSSIP_AGAIN_MS: u64 = 1_000;
+/// Envelopes and bytes of one gossip message.
+pub(crate) const GOSSIP_ENVELOPES_MAX: usize = 1_000;
+pub(crate) const GOSSIP_BYTES_MAX: usize = 1 << 20;
+/// Bodies kept per peer for heights that are not reached yet.
+pub(crate) const EARLY_BODIES_PER_PEER_MAX: usize = 4;
+
+const _: () = assert!(FETCH_BLOCKS_MAX <= FETCHED_BLOCKS_MAX, "an answer fits the waiting room");
+const _: () = assert!(FETCH_GRACE_MS < FETCH_TIMEOUT_MS, "asking again takes longer than asking");

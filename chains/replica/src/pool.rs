@@ -103,6 +103,11 @@ impl Pool {
         chosen.iter().map(|place| self.waiting[place].clone()).collect()
     }
 
+    /// Those that wait longest.
+    pub(crate) fn oldest(&self, count: usize) -> impl Iterator<Item = &Transaction> {
+        self.waiting.values().take(count).map(|waiting| &*waiting.transaction)
+    }
+
     /// Whether the waiting transactions fill a block.
     pub(crate) fn fills(&self, room: &Room) -> bool {
         self.waiting.len() >= room.count || self.bytes as u64 >= room.bytes

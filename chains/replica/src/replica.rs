@@ -1,20 +1,26 @@
 //! The replica machine: pool, building, commit order.
 
 use crate::{
-    limits::{SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
+    limits::{GOSSIP_ENVELOPES_MAX, SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
+    peer::{PeerMessage, Recipients},
+    peers::Peers,
     pool::{Inserted, Pool, Waiting},
     submission::{Refusal, RefusalReason, SubmitOutcome},
+    sync::Sync,
     tip::Tip,
     worker::{Admission, Admitted, Done, Executed, Job, Worker},
 };
 use catenary_apps::admin::{self, AdminCall};
 use catenary_consensus::{
-    Decision, Input as ConsensusInput, Start, StartHeight, TimelinessParameters, Timeouts, ValueId, Verdict,
+    Decision, Input as ConsensusInput, Peer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId, Verdict,
     Voting, journal::Origin, journal::Record,
 };
 use catenary_crypto::Hash;
 use catenary_types::{Address, Block, Height, Message, Timestamp, envelope::Transaction};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Names a submission until it is answered.
 pub type Ticket = u64;
@@ -31,8 +37,26 @@ pub enum Input {
         /// Encoded envelopes.
         envelopes: Vec<Vec<u8>>,
     },
-    /// Another validator sent the body of a block.
-    Body(Arc<Block>),
+    /// A peer is connected.
+    Connected(Peer),
+    /// It no longer is.
+    Disconnected(Peer),
+    /// A peer sent a message that is not consensus' own.
+    Peer {
+        /// Who.
+        peer: Peer,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Consensus hears a peer speak of a later height.
+    Ahead {
+        /// Who.
+        peer: Peer,
+        /// Of which height.
+        height: Height,
+    },
+    /// Consensus refused a fetched certificate.
+    SyncRefused(Peer),
     /// Consensus asks for a block to propose.
     Build {
         /// For this height.
@@ -75,8 +99,20 @@ pub enum Effect {
         /// One per envelope.
         outcomes: Vec<SubmitOutcome>,
     },
-    /// Send a body to the other validators.
-    SendBody(Arc<Block>),
+    /// Send a message to peers.
+    Send {
+        /// Whom.
+        to: Recipients,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Send a peer final blocks of the log, from this height on: at most [`FETCH_BLOCKS_MAX`](crate::FETCH_BLOCKS_MAX).
+    Serve {
+        /// Whom.
+        peer: Peer,
+        /// The first height.
+        from: Height,
+    },
     /// A block is final and executed: store it, tell subscribers.
     Committed(Box<Committed>),
     /// A block of another validator is invalid. Tell the operator.
@@ -122,8 +158,8 @@ pub struct Replica {
     /// The validator that this node is in the group; none observes.
     validator: Option<Address>,
     timeouts: Timeouts,
-    now: Timestamp,
-    tip: Tip,
+    pub(crate) now: Timestamp,
+    pub(crate) tip: Tip,
     phase: Phase,
     pool: Pool,
     bodies: BTreeMap<Hash, Arc<Block>>,
@@ -132,10 +168,14 @@ pub struct Replica {
     build: Option<(Height, u32)>,
     assembling: bool,
     judge: Option<ValueId>,
+    /// Bodies of the next height that are with the worker.
+    checking: BTreeSet<Hash>,
     /// Decided before its body came in.
     decided: Option<Decision>,
     submissions: usize,
     last_tick: Timestamp,
+    pub(crate) peers: Peers,
+    pub(crate) sync: Sync,
     step: Step,
 }
 
@@ -154,9 +194,12 @@ impl Replica {
             build: None,
             assembling: false,
             judge: None,
+            checking: BTreeSet::new(),
             decided: None,
             submissions: 0,
             last_tick: Timestamp(0),
+            peers: Peers::default(),
+            sync: Sync::default(),
             step: Step::default(),
         }
     }
@@ -167,7 +210,11 @@ impl Replica {
         match input {
             Input::Start(recovered) => self.start(recovered),
             Input::Submit { ticket, envelopes } => self.submit(ticket, envelopes),
-            Input::Body(block) => self.receive_body(block),
+            Input::Connected(peer) => self.connected(peer),
+            Input::Disconnected(peer) => self.disconnected(peer),
+            Input::Peer { peer, message } => self.receive(peer, message),
+            Input::Ahead { peer, height } => self.ahead(peer, height),
+            Input::SyncRefused(peer) => self.sync.refuse(peer),
             Input::Build { height, round } => {
                 self.build = Some((height, round));
                 self.assemble();
@@ -178,7 +225,8 @@ impl Replica {
             }
             Input::Restream(value) => {
                 if let Some(block) = self.bodies.get(&value.block) {
-                    self.step.effects.push(Effect::SendBody(block.clone()));
+                    let message = PeerMessage::Body(block.clone());
+                    self.send(Recipients::All, message);
                 }
             }
             Input::Decided(decision) => self.decide(decision),
@@ -186,19 +234,30 @@ impl Replica {
             Input::Fired => self.pool.expire(now.seconds()),
         }
         self.wake();
+        self.catch_up();
+        self.talk();
         std::mem::take(&mut self.step)
     }
 
     /// When to call [`Self::step`] with [`Input::Fired`].
     pub fn deadline(&self) -> Option<Timestamp> {
-        match self.phase {
+        let work = match self.phase {
             Phase::Deciding { awake: false } => {
                 let paced = self.tip.time.plus_ms(self.tip.parameters.block_interval_ms_min);
                 let heartbeat = self.tip.block.is_some().then(|| self.tip.heartbeat());
                 if self.pool.is_empty() { heartbeat } else { Some(paced) }
             }
             Phase::New | Phase::Deciding { awake: true } | Phase::Executing => None,
-        }
+        };
+        let waiting = !self.pool.is_empty();
+        let sync = self.sync.deadline(self.reached());
+        [work, sync, self.peers.deadline(waiting)].into_iter().flatten().min()
+    }
+
+    /// The height up to which nothing need be fetched.
+    pub(crate) fn reached(&self) -> Height {
+        let executing = self.phase == Phase::Executing;
+        if executing { self.tip.height.next() } else { self.tip.height }
     }
 
     /// The newest final and executed block.
@@ -219,6 +278,7 @@ impl Replica {
     /// Asserts what must hold between steps.
     pub fn check_invariants(&self) {
         self.pool.check_invariants();
+        self.sync.check_invariants(self.tip.height);
         assert!(
             self.bodies.values().all(|block| block.header.height > self.tip.height),
             "old bodies are dropped"
@@ -244,6 +304,7 @@ impl Replica {
         let awake = self.has_work() || !replay.is_empty();
         self.phase = Phase::Deciding { awake };
         (self.build, self.judge) = (None, None);
+        self.checking.clear();
         let parameters = &self.tip.parameters;
         let start = StartHeight {
             height,
@@ -263,6 +324,8 @@ impl Replica {
         let known: Vec<_> =
             self.bodies.values().filter(|block| block.header.height == height).cloned().collect();
         known.iter().for_each(|block| self.verdict(block, Verdict::Valid, Origin::Consensus));
+        let early = self.peers.take_early(height);
+        early.into_iter().for_each(|block| self.check(block));
     }
 
     /// Whether this node would propose a block now.
@@ -291,19 +354,40 @@ impl Replica {
             self.step.effects.push(Effect::Reply { ticket, outcomes });
             return;
         }
+        self.admit(Some(ticket), envelopes);
+    }
+
+    fn admit(&mut self, ticket: Option<Ticket>, envelopes: Vec<Vec<u8>>) {
         self.submissions += 1;
-        self.step.effects.push(Effect::Work(Job::Admit { ticket, envelopes, now: self.now }));
+        self.work(Job::Admit { ticket, envelopes, now: self.now });
+    }
+
+    /// Takes transactions that another node admitted. What is refused here is lost here: that node tells of it again.
+    pub(crate) fn receive_transactions(&mut self, envelopes: Vec<Vec<u8>>) {
+        if self.submissions < SUBMISSIONS_WAITING_MAX && envelopes.len() <= GOSSIP_ENVELOPES_MAX {
+            self.admit(None, envelopes);
+        }
     }
 
     fn admitted(&mut self, admitted: Admitted) {
         self.submissions -= 1;
-        let outcomes = admitted.admissions.into_iter().map(|admission| match admission {
-            Admission::Fresh(waiting) => self.insert(waiting),
+        let Admitted { ticket, admissions } = admitted;
+        let outcomes = admissions.into_iter().map(|admission| match admission {
+            Admission::Fresh(waiting) => {
+                let transaction = waiting.transaction.clone();
+                let outcome = self.insert(waiting);
+                if ticket.is_some() && matches!(outcome, SubmitOutcome::Accepted(_)) {
+                    self.peers.tell(transaction);
+                }
+                outcome
+            }
             Admission::Known { tx_id, height } => SubmitOutcome::Known { tx_id, height: Some(height) },
             Admission::Refused(refusal) => SubmitOutcome::Refused(refusal),
         });
         let outcomes = outcomes.collect();
-        self.step.effects.push(Effect::Reply { ticket: admitted.ticket, outcomes });
+        if let Some(ticket) = ticket {
+            self.step.effects.push(Effect::Reply { ticket, outcomes });
+        }
     }
 
     fn insert(&mut self, waiting: Waiting) -> SubmitOutcome {
@@ -338,7 +422,7 @@ impl Replica {
         }
         self.assembling = true;
         let candidates = self.pool.candidates(Worker::room(&self.tip));
-        self.step.effects.push(Effect::Work(Job::Assemble { height, round, time, proposer, candidates }));
+        self.work(Job::Assemble { height, round, time, proposer, candidates });
     }
 
     fn assembled(&mut self, (height, round): (Height, u32), block: Option<Arc<Block>>) {
@@ -350,7 +434,7 @@ impl Replica {
             Some(block) => {
                 self.build = None;
                 let value = self.keep(&block);
-                self.step.effects.push(Effect::SendBody(block));
+                self.send(Recipients::All, PeerMessage::Body(block));
                 self.consensus(ConsensusInput::Propose { height, round, value });
             }
             // Everything that waited had expired; the build stays open until there is something.
@@ -370,16 +454,25 @@ impl Replica {
         value
     }
 
-    fn receive_body(&mut self, block: Arc<Block>) {
-        let next = block.header.height == self.tip.height.next();
-        let known = self.bodies.contains_key(&block.header.hash());
-        if next && !known && matches!(self.phase, Phase::Deciding { .. }) {
-            self.step.effects.push(Effect::Work(Job::Check(block)));
+    /// Takes a body: of the next block to be judged, of a later one to be kept for a while.
+    pub(crate) fn receive_body(&mut self, peer: Peer, block: Arc<Block>) {
+        let (height, next) = (block.header.height, self.tip.height.next());
+        if height == next && matches!(self.phase, Phase::Deciding { .. }) {
+            self.check(block);
+        } else if height > self.reached() {
+            self.peers.keep_early(peer, next, block);
+        }
+    }
+
+    fn check(&mut self, block: Arc<Block>) {
+        let hash = block.header.hash();
+        if !self.bodies.contains_key(&hash) && self.checking.insert(hash) {
+            self.work(Job::Check(block));
         }
     }
 
     fn checked(&mut self, block: Arc<Block>, value: ValueId, invalid: Option<String>) {
-        if block.header.height != self.tip.height.next() {
+        if block.header.height != self.tip.height.next() || !self.checking.remove(&value.block) {
             return;
         }
         let synced = self.judge == Some(value);
@@ -401,9 +494,53 @@ impl Replica {
 
     fn judge_synced(&mut self) {
         let body = self.judge.and_then(|value| self.bodies.get(&value.block)).cloned();
-        if let Some(block) = body {
-            self.verdict(&block, Verdict::Valid, Origin::Sync);
+        match (body, self.judge) {
+            (Some(block), _) => self.verdict(&block, Verdict::Valid, Origin::Sync),
+            (None, Some(value)) => {
+                let fetched = self.sync.block(self.tip.height.next());
+                let named = fetched.filter(|block| block.header.hash() == value.block);
+                named.into_iter().for_each(|block| self.check(block));
+            }
+            (None, None) => {}
         }
+    }
+
+    /// Feeds consensus what was fetched, and asks for what is missing.
+    fn catch_up(&mut self) {
+        let next = self.tip.height.next();
+        if let Some(decision) = &self.decided {
+            // Decided without its body: the certificate is known, the block is not.
+            let fetched = self.sync.block(next);
+            let named = fetched.filter(|block| block.header.hash() == decision.value.block);
+            named.into_iter().for_each(|block| self.check(block));
+        } else if matches!(self.phase, Phase::Deciding { .. })
+            && let Some((peer, fetched)) = self.sync.feed(self.now, next)
+        {
+            let (certificate, time) = (fetched.certificate, fetched.block.header.time);
+            self.consensus(ConsensusInput::Synced { peer, certificate, time });
+        }
+        if self.phase != Phase::New
+            && let Some((peer, from)) = self.sync.ask(self.now, self.reached())
+        {
+            self.send(Recipients::One(peer), PeerMessage::Fetch(from));
+        }
+    }
+
+    /// Tells the others what they should know by now.
+    fn talk(&mut self) {
+        for message in self.peers.due(self.now, &self.tip, &self.pool) {
+            self.send(Recipients::All, message);
+        }
+    }
+
+    pub(crate) fn send(&mut self, to: Recipients, message: PeerMessage) {
+        if self.peers.any() {
+            self.step.effects.push(Effect::Send { to, message });
+        }
+    }
+
+    pub(crate) fn serve(&mut self, peer: Peer, from: Height) {
+        self.step.effects.push(Effect::Serve { peer, from });
     }
 
     fn verdict(&mut self, block: &Block, verdict: Verdict, origin: Origin) {
@@ -418,7 +555,7 @@ impl Replica {
             Some(block) => {
                 assert_eq!(block.header.height, self.tip.height.next(), "blocks are decided in order");
                 self.phase = Phase::Executing;
-                self.step.effects.push(Effect::Work(Job::Execute { block, decision }));
+                self.work(Job::Execute { block, decision });
             }
             None => self.decided = Some(decision),
         }
@@ -440,11 +577,17 @@ impl Replica {
 
     fn executed(&mut self, executed: Executed) {
         self.tip = executed.tip.clone();
+        self.sync.advance(self.now, self.tip.height);
+        self.peers.advanced(self.now);
         executed.entered.iter().for_each(|id| self.pool.remove(id));
         self.bodies.retain(|_, block| block.header.height > self.tip.height);
         let pool = self.pool.len();
         self.step.effects.push(Effect::Committed(Box::new(Committed { executed, pool })));
         self.start_height();
+    }
+
+    fn work(&mut self, job: Job) {
+        self.step.effects.push(Effect::Work(job));
     }
 
     fn consensus(&mut self, input: ConsensusInput) {

@@ -12,9 +12,9 @@ pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
         Effect::JudgeSynced { height: _, value } => Ok(Input::Judge(value)),
         Effect::Restream { height: _, round: _, value } => Ok(Input::Restream(value)),
         Effect::Decide(decision) => Ok(Input::Decided(decision)),
-        other @ (Effect::SyncRefused { .. }
-        | Effect::Ahead { .. }
-        | Effect::RoundStarted { .. }
+        Effect::Ahead { peer, height } => Ok(Input::Ahead { peer, height }),
+        Effect::SyncRefused { peer, height: _, reason: _ } => Ok(Input::SyncRefused(peer)),
+        other @ (Effect::RoundStarted { .. }
         | Effect::Publish(_)
         | Effect::Abstain { .. }
         | Effect::Halt(_)) => Err(other),

@@ -30,8 +30,8 @@ use std::{
 pub enum Job {
     /// Judge submitted envelopes at the door.
     Admit {
-        /// Names the submission in the answer.
-        ticket: u64,
+        /// Names the submission in the answer; none if a peer sent them.
+        ticket: Option<u64>,
         /// Encoded envelopes.
         envelopes: Vec<Vec<u8>>,
         /// The node's clock.
@@ -93,8 +93,8 @@ pub enum Done {
 /// Answers to a submission, one per envelope.
 #[derive(Clone, Debug)]
 pub struct Admitted {
-    /// Which submission.
-    pub ticket: u64,
+    /// Which submission; none if a peer sent them.
+    pub ticket: Option<u64>,
     /// In the order of the envelopes.
     pub admissions: Vec<Admission>,
 }

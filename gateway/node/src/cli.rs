@@ -1,7 +1,11 @@
 //! The command line.
 
-use crate::demo::{self, Links, Options, parse_freeze};
+use crate::{
+    cluster::ClusterConfig,
+    demo::{self, Links, Options, parse_freeze},
+};
 use anyhow::{Context as _, Result};
+use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -9,6 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -30,8 +35,55 @@ enum Command {
     Verify(VerifyArgs),
 }
 
+/// The nodes that a network runs on.
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Validators of each chain; each is a node of its own.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    validators: u8,
+    /// How long a message between two nodes is under way, for example 5ms.
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = parse_duration)]
+    link_delay: Duration,
+    /// How many messages between nodes get lost, for example 1% or 0.5%.
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = parse_share)]
+    link_loss: u16,
+}
+
+impl NodeArgs {
+    fn config(&self, data: Option<PathBuf>, seed: u64) -> ClusterConfig {
+        let impairment = Impairment { delay: self.link_delay, loss_per_10_000: self.link_loss, seed };
+        ClusterConfig { data, validators: usize::from(self.validators), impairment }
+    }
+}
+
+/// Reads `5ms` or `10s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected a time like 5ms or 10s, got {text:?}");
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(u64::from(number))),
+        "s" => Ok(Duration::from_secs(u64::from(number))),
+        _ => Err(wrong()),
+    }
+}
+
+/// Reads `1%` or `0.25%`, in ten-thousandths.
+fn parse_share(text: &str) -> Result<u16, String> {
+    let wrong = || format!("expected a share like 1% or 0.25%, at most 100%, got {text:?}");
+    let number = text.strip_suffix('%').ok_or_else(wrong)?;
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = part.len() <= 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let whole: u16 = whole.parse().map_err(|_| wrong())?;
+    let part: u16 = if part.is_empty() { 0 } else { format!("{part:0<2}").parse().map_err(|_| wrong())? };
+    let share = whole.checked_mul(100).and_then(|whole| whole.checked_add(part)).filter(|_| digits);
+    share.filter(|share| *share <= 10_000).ok_or_else(wrong)
+}
+
 #[derive(Debug, Args)]
 struct DevArgs {
+    #[command(flatten)]
+    nodes: NodeArgs,
     /// Where to listen for gRPC.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     listen: SocketAddr,
@@ -45,6 +97,8 @@ struct DevArgs {
 
 #[derive(Debug, Args)]
 struct DemoArgs {
+    #[command(flatten)]
+    nodes: NodeArgs,
     /// Take orders from this file instead of the Berka data; same columns.
     #[arg(long, value_name = "FILE")]
     orders: Option<PathBuf>,
@@ -97,8 +151,9 @@ pub fn main() -> ExitCode {
         Command::Verify(VerifyArgs { orders, months, evidence }) => {
             run_verify(orders.as_deref(), months, &evidence)
         }
-        Command::Dev(DevArgs { listen, data, links }) => {
-            actix::System::new().block_on(demo::dev(data, links, listen)).map(|()| ExitCode::SUCCESS)
+        Command::Dev(DevArgs { nodes, listen, data, links }) => {
+            let cluster = nodes.config(data, 0);
+            actix::System::new().block_on(demo::dev(&cluster, links, listen)).map(|()| ExitCode::SUCCESS)
         }
     };
     result.unwrap_or_else(|error| {
@@ -114,7 +169,7 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         orders: read(&bytes),
         months: args.months,
         freeze,
-        data: args.data,
+        cluster: args.nodes.config(args.data, args.seed),
         links: args.links,
         rough: args.rough.then_some(args.seed),
         evidence: args.evidence,

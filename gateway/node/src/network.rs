@@ -16,7 +16,7 @@ use catenary_types::{
     Parameters, Role, Timestamp, Validator,
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Routers that a chain knows.
 pub const ROUTERS: usize = 2;
@@ -121,32 +121,53 @@ pub fn ledger() -> Ledger {
     Ledger::new(apps)
 }
 
-/// The chains of the network: those of the folder, or new ones.
-pub fn chains(data: &DataDir, now: Timestamp) -> Result<Vec<ChainDefinition>> {
-    let stored = data.chain_ids().context("reading the data folder")?;
-    let mut genesis_of = Vec::new();
-    for chain_id in &stored {
-        let dir = data.chain(chain_id)?;
-        if let Some(bytes) = dir.genesis()? {
-            let damaged = || format!("the genesis of {chain_id} is damaged");
-            let genesis = Genesis::decode(&bytes).with_context(damaged)?;
-            // The id holds the document's hash: any other document would silently start another chain.
-            ensure!(genesis.chain_id()?.as_str() == chain_id.as_str(), damaged());
-            genesis_of.push(genesis);
+/// The genesis documents of the network, in the order of its banks: those that the nodes' folders hold, or new ones with
+/// a validator per folder.
+pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Genesis>> {
+    let mut stored = BTreeMap::new();
+    for folder in folders {
+        for chain_id in folder.chain_ids().context("reading the data folder")? {
+            if let Some(genesis) = stored_genesis(folder, &chain_id)? {
+                let (expected, actual) = (genesis.validators.len(), folders.len());
+                ensure!(expected == actual, "{chain_id} has {expected} validators, the network has {actual} nodes");
+                stored.insert(genesis.name.to_string(), genesis);
+            }
         }
     }
-    let definition = |bank: Bank| {
-        let name = bank.name().to_lowercase();
-        let stored = genesis_of.iter().find(|genesis| genesis.name.as_str() == name);
-        let genesis = stored.cloned().unwrap_or_else(|| genesis(bank, now));
-        let chain_id = genesis.chain_id()?;
-        let validator_seed = Some(seed(&format!("{}/validator-0", bank.name())));
-        Ok(ChainDefinition { genesis, chain_id, ledger: ledger(), validator_seed })
+    let mut document = |bank: Bank| {
+        let stored = stored.remove(&bank.name().to_lowercase());
+        stored.unwrap_or_else(|| genesis(bank, now, folders.len()))
     };
-    Bank::all().map(definition).collect()
+    Ok(Bank::all().map(&mut document).collect())
 }
 
-fn genesis(bank: Bank, time: Timestamp) -> Genesis {
+fn stored_genesis(folder: &DataDir, chain_id: &str) -> Result<Option<Genesis>> {
+    let Some(bytes) = folder.chain(chain_id)?.genesis()? else { return Ok(None) };
+    let damaged = || format!("the genesis of {chain_id} is damaged");
+    let genesis = Genesis::decode(&bytes).with_context(damaged)?;
+    // The id holds the document's hash: any other document would silently start another chain.
+    ensure!(genesis.chain_id()?.as_str() == chain_id, damaged());
+    Ok(Some(genesis))
+}
+
+/// What a node runs: every chain, as one of its validators.
+pub fn chains(documents: &[Genesis], node: usize) -> Result<Vec<ChainDefinition>> {
+    let definition = |(bank, genesis): (Bank, &Genesis)| {
+        Ok(ChainDefinition {
+            genesis: genesis.clone(),
+            chain_id: genesis.chain_id()?,
+            ledger: ledger(),
+            validator_seed: Some(validator_seed(bank, node)),
+        })
+    };
+    Bank::all().zip(documents).map(definition).collect()
+}
+
+fn validator_seed(bank: Bank, node: usize) -> [u8; 32] {
+    seed(&format!("{}/validator-{node}", bank.name()))
+}
+
+fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
     let account = |holder: &Holder, roles: &[Role]| GenesisAccount {
         organisation: bank.organisation(),
         number: holder.number.clone(),
@@ -167,15 +188,18 @@ fn genesis(bank: Bank, time: Timestamp) -> Genesis {
         catenary_packet::KIND,
         catenary_transfer::KIND,
     ];
-    let validator = key(&format!("{}/validator-0", bank.name())).public_key();
+    let validator = |number: usize| {
+        let public_key = SigningKey::from_seed(&validator_seed(bank, number)).public_key();
+        Validator { public_key, power: 10 }
+    };
     Genesis {
         name: bank.name().to_lowercase().parse().expect("bank codes are chain names"),
         revision: 1,
         suite: SUITE_ED25519_SHA256,
         consensus: CONSENSUS_BFT,
         time,
-        parameters: Parameters::for_group_of(1),
-        validators: vec![Validator { public_key: validator, power: 10 }],
+        parameters: Parameters::for_group_of(validators),
+        validators: (0..validators).map(validator).collect(),
         committee: Committee {
             threshold: 2,
             keys: (1..=3)

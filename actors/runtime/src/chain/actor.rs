@@ -1,13 +1,26 @@
 //! The actix side of a chain.
 
 use crate::{
-    capacities, clock, consensus::ConsensusActor, executor::Lane, host::Host, index_writer::IndexWriter,
-    journal::ChainJournal, supervisor::Watch, timer::Timer,
+    capacities, clock,
+    consensus::{ConsensusActor, ConsensusMessage},
+    executor::Lane,
+    host::Host,
+    index_writer::IndexWriter,
+    journal::ChainJournal,
+    peer::PeerLinks,
+    reader::Reader,
+    supervisor::Watch,
+    timer::Timer,
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use catenary_consensus::Peer;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::oneshot;
 
 /// How often the index is brought to the present height, if it changed.
@@ -22,7 +35,7 @@ pub(crate) enum ChainMessage {
     Submit { envelopes: Vec<Vec<u8>>, reply: oneshot::Sender<Vec<SubmitOutcome>> },
     /// Somebody asks how the chain is.
     Status(oneshot::Sender<ChainStatus>),
-    /// An effect of consensus.
+    /// An effect of consensus, or a message of a peer: dropped and counted when the mailbox is full.
     Replica(Box<Input>),
     /// The worker did a job.
     Done(Box<Done>),
@@ -41,7 +54,13 @@ pub(crate) struct ChainActor {
     pub(super) lane: Arc<Lane<Host>>,
     pub(super) journal: ChainJournal,
     pub(super) index: IndexWriter,
-    pub(super) consensus: Option<Addr<ConsensusActor>>,
+    pub(super) consensus: Addr<ConsensusActor>,
+    pub(super) links: Arc<PeerLinks>,
+    /// Who is connected when the chain starts.
+    peers: Vec<Peer>,
+    pub(super) reader: Reader,
+    /// Peers whose request for blocks is being answered; each gets one answer at a time.
+    pub(super) serving: BTreeSet<Peer>,
     pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
     pub(super) next_ticket: Ticket,
     pub(super) pool: usize,
@@ -56,6 +75,10 @@ pub(crate) struct ChainParts {
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) journal: ChainJournal,
     pub(crate) index: IndexWriter,
+    pub(crate) consensus: Addr<ConsensusActor>,
+    pub(crate) links: Arc<PeerLinks>,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) reader: Reader,
     pub(crate) watch: Watch,
 }
 
@@ -67,19 +90,17 @@ impl ChainActor {
             lane: parts.lane,
             journal: parts.journal,
             index: parts.index,
-            consensus: None,
+            consensus: parts.consensus,
+            links: parts.links,
+            peers: parts.peers,
+            reader: parts.reader,
+            serving: BTreeSet::new(),
             replies: BTreeMap::new(),
             next_ticket: 0,
             pool: 0,
             timer: Timer::default(),
             watch: parts.watch,
         }
-    }
-
-    /// Gives the chain its consensus group and starts it.
-    pub(crate) fn with_consensus(mut self, consensus: Addr<ConsensusActor>) -> Self {
-        self.consensus = Some(consensus);
-        self
     }
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
@@ -149,6 +170,10 @@ impl Actor for ChainActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(capacities::CHAIN);
         ctx.run_interval(CHECKPOINT_INTERVAL, Self::checkpoint);
+        self.consensus.do_send(ConsensusMessage::Chain(ctx.address()));
+        for peer in std::mem::take(&mut self.peers) {
+            self.take_step(Input::Connected(peer), ctx);
+        }
         let recovered = self.recovered.take().unwrap_or_default();
         self.take_step(Input::Start(recovered), ctx);
     }

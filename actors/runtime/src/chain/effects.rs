@@ -2,8 +2,10 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::consensus::ConsensusMessage;
-use actix::{AsyncContext, Context};
-use catenary_replica::{Effect, Job};
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+use catenary_consensus::Peer;
+use catenary_replica::{Effect, Job, PeerMessage, Recipients};
+use catenary_types::Height;
 
 impl ChainActor {
     /// Runs one effect. An error stops the chain.
@@ -11,8 +13,7 @@ impl ChainActor {
         match effect {
             Effect::Work(job) => self.work(job, ctx),
             Effect::Consensus(input) => {
-                let consensus = self.consensus.as_ref().ok_or("the chain has no consensus group")?;
-                consensus.do_send(ConsensusMessage::Input(input));
+                self.consensus.do_send(ConsensusMessage::Input(input));
                 Ok(())
             }
             Effect::Reply { ticket, outcomes } => {
@@ -22,8 +23,14 @@ impl ChainActor {
                 }
                 Ok(())
             }
-            // A group of one has nobody to send to.
-            Effect::SendBody(_) => Ok(()),
+            Effect::Send { to, message } => {
+                self.links.send(&self.replica.tip().chain_id, to, &message);
+                Ok(())
+            }
+            Effect::Serve { peer, from } => {
+                self.serve(peer, from, ctx);
+                Ok(())
+            }
             Effect::Committed(committed) => {
                 self.pool = committed.pool;
                 tracing::debug!(
@@ -39,6 +46,21 @@ impl ChainActor {
                 Ok(())
             }
         }
+    }
+
+    /// Reads blocks on a thread that may wait, and sends them.
+    fn serve(&mut self, peer: Peer, from: Height, ctx: &mut Context<Self>) {
+        if !self.serving.insert(peer) {
+            return;
+        }
+        let reader = self.reader.clone();
+        let read = tokio::task::spawn_blocking(move || reader.fetch(from));
+        ctx.spawn(read.into_actor(self).map(move |blocks, actor, _| {
+            actor.serving.remove(&peer);
+            let blocks = blocks.unwrap_or_default();
+            let chain_id = &actor.replica.tip().chain_id;
+            actor.links.send(chain_id, Recipients::One(peer), &PeerMessage::Blocks(blocks));
+        }));
     }
 
     fn work(&self, job: Job, ctx: &Context<Self>) -> Result<(), String> {

@@ -1,7 +1,15 @@
 //! The public handle of a chain: what anybody may ask of it.
 
 use super::actor::{ChainActor, ChainMessage};
-use crate::{capacities, executor::Lane, feed::Feed, host::Host, reader::Reader};
+use crate::{
+    capacities,
+    consensus::ConsensusActor,
+    executor::Lane,
+    feed::Feed,
+    host::Host,
+    reader::Reader,
+    verification::GroupVoters,
+};
 use actix::Addr;
 use catenary_apps::asset::AssetKey;
 use catenary_crypto::Hash;
@@ -34,6 +42,8 @@ enum Occupant {
 #[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) chain: Addr<ChainActor>,
+    pub(crate) consensus: Addr<ConsensusActor>,
+    pub(crate) voters: GroupVoters,
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) reader: Reader,
@@ -75,7 +85,7 @@ impl Slot {
         }
     }
 
-    fn running(&self) -> Answer<Running> {
+    pub(crate) fn running(&self) -> Answer<Running> {
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             Occupant::Running(running) => Ok(running.clone()),
             Occupant::Halted { reason, .. } => Err(GatewayError::Unavailable(reason.clone())),

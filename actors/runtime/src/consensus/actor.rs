@@ -1,16 +1,28 @@
 //! The actix side of a consensus group.
 
 use super::effects::Durable;
-use crate::{capacities, chain::ChainActor, clock, journal::ChainJournal, supervisor::Watch, timer::Timer};
+use crate::{
+    capacities,
+    chain::ChainActor,
+    clock,
+    journal::ChainJournal,
+    peer::PeerLinks,
+    supervisor::Watch,
+    timer::Timer,
+    verification::{GroupVoters, SharedCache},
+};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
-use catenary_consensus::{Consensus, Input, LocalCache, Signer, Step};
+use catenary_consensus::{Consensus, Input, Signer, Step, Voters};
 use catenary_types::{ChainId, Timestamp};
+use std::sync::Arc;
 
 /// What a group's mailbox takes. Peer messages are dropped when it is full, the protocol sends again; the rest are
 /// completions of the node's own effects.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) enum ConsensusMessage {
+    /// The chain that this group decides for; the first message.
+    Chain(Addr<ChainActor>),
     /// From the chain, or from a peer.
     Input(Box<Input>),
     /// All records up to this append are on disk.
@@ -22,7 +34,10 @@ pub(crate) enum ConsensusMessage {
 /// One consensus group on this node.
 pub(crate) struct ConsensusActor {
     machine: Machine,
+    pub(super) chain_id: ChainId,
     pub(super) chain: Option<Addr<ChainActor>>,
+    pub(super) links: Arc<PeerLinks>,
+    voters: GroupVoters,
     journal: ChainJournal,
     pub(super) durable: Durable,
     timer: Timer,
@@ -34,6 +49,7 @@ enum Machine {
     New {
         chain_id: ChainId,
         signer: Option<Signer>,
+        cache: SharedCache,
     },
     Started(Box<Consensus>),
     /// Only while it changes from one to the other.
@@ -49,9 +65,9 @@ impl Machine {
                 *self = Self::Started(machine);
                 step
             }
-            (Self::New { chain_id, signer }, Input::StartHeight(start)) => {
+            (Self::New { chain_id, signer, cache }, Input::StartHeight(start)) => {
                 let (machine, step) =
-                    Consensus::start(now, chain_id, signer, Box::new(LocalCache::default()), start);
+                    Consensus::start(now, chain_id, signer, Box::new(cache), start);
                 *self = Self::Started(Box::new(machine));
                 step
             }
@@ -76,14 +92,21 @@ pub(crate) struct ConsensusParts {
     pub(crate) chain_id: ChainId,
     pub(crate) signer: Option<Signer>,
     pub(crate) journal: ChainJournal,
+    pub(crate) links: Arc<PeerLinks>,
+    pub(crate) voters: GroupVoters,
+    pub(crate) cache: SharedCache,
     pub(crate) watch: Watch,
 }
 
 impl ConsensusActor {
-    pub(crate) fn new(parts: ConsensusParts, chain: Addr<ChainActor>) -> Self {
+    pub(crate) fn new(parts: ConsensusParts) -> Self {
+        let ConsensusParts { chain_id, signer, cache, .. } = parts;
         Self {
-            machine: Machine::New { chain_id: parts.chain_id, signer: parts.signer },
-            chain: Some(chain),
+            chain_id: chain_id.clone(),
+            machine: Machine::New { chain_id, signer, cache },
+            chain: None,
+            links: parts.links,
+            voters: parts.voters,
             journal: parts.journal,
             durable: Durable::default(),
             timer: Timer::default(),
@@ -92,6 +115,14 @@ impl ConsensusActor {
     }
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        if let Input::StartHeight(start) = &input {
+            self.voters.set(Voters {
+                chain_id: self.chain_id.clone(),
+                height: start.height,
+                validators: start.validators.clone(),
+                last_time: start.last_time,
+            });
+        }
         let Step { journal, mark, now, durable } = self.machine.step(input);
         let signed = mark.is_some();
         if signed || !journal.is_empty() {
@@ -148,6 +179,7 @@ impl Handler<ConsensusMessage> for ConsensusActor {
 
     fn handle(&mut self, message: ConsensusMessage, ctx: &mut Self::Context) {
         match message {
+            ConsensusMessage::Chain(chain) => self.chain = Some(chain),
             ConsensusMessage::Input(input) => self.take_step(*input, ctx),
             ConsensusMessage::Durable(number) => {
                 self.durable.reached(number);

@@ -4,7 +4,7 @@ use super::actor::ConsensusActor;
 use crate::chain::ChainMessage;
 use actix::Context;
 use catenary_consensus::Effect;
-use catenary_replica::from_consensus;
+use catenary_replica::{PeerMessage, Recipients, from_consensus};
 use std::collections::VecDeque;
 
 /// Effects that wait until own signatures are on disk.
@@ -52,6 +52,9 @@ impl Durable {
 
 impl ConsensusActor {
     pub(super) fn run_effect(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        if let Effect::SyncRefused { peer, height, reason } = &effect {
+            tracing::warn!(?peer, height = height.0, reason, "a fetched block is refused");
+        }
         let notice = match from_consensus(effect) {
             Ok(input) => {
                 if let Some(chain) = &self.chain {
@@ -62,17 +65,17 @@ impl ConsensusActor {
             Err(notice) => notice,
         };
         match notice {
-            // A group of one has nobody to publish to.
-            Effect::Publish(_) | Effect::RoundStarted { .. } => {}
-            Effect::Ahead { peer, height } => tracing::info!(?peer, height = height.0, "a peer is ahead"),
-            Effect::SyncRefused { peer, height, reason } => {
-                tracing::warn!(?peer, height = height.0, reason, "a fetched block is refused");
+            Effect::Publish(message) => {
+                self.links.send(&self.chain_id, Recipients::All, &PeerMessage::Consensus(message));
             }
+            Effect::RoundStarted { .. } => {}
             Effect::Abstain { height, reason } => {
                 tracing::error!(height = height.0, ?reason, "this validator signs nothing at this height");
             }
             Effect::Halt(error) => self.fail(error.to_string(), ctx),
             Effect::Build { .. }
+            | Effect::Ahead { .. }
+            | Effect::SyncRefused { .. }
             | Effect::JudgeSynced { .. }
             | Effect::Restream { .. }
             | Effect::Decide(_) => {

@@ -1,20 +1,26 @@
 //! The actix side of the supervisor.
 
-use super::{mailbox::NodeParts, watch::Watch};
+use super::{
+    mailbox::NodeParts,
+    watch::{LinkWatch, Watch},
+};
 use crate::{
     capacities,
-    chain::{ChainActor, ChainMailbox, ChainParts, Running, Slot},
+    chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
     clock,
     consensus::{ConsensusActor, ConsensusParts},
     journal::{ChainJournal, chain_tag},
+    peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, open_chain},
+    verification::{GroupVoters, Verification},
 };
 use actix::{Actor, AsyncContext, Context, Handler, Message};
-use catenary_consensus::{Mark, Signer, Timeouts};
+use catenary_consensus::{Mark, Peer, Signer, Timeouts};
 use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
+use catenary_links::WireEnd;
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Recovered, Replica};
+use catenary_replica::{Input, Recovered, Replica};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{collections::VecDeque, sync::Arc, thread};
 use tokio::sync::oneshot;
@@ -48,6 +54,10 @@ pub(crate) enum SupervisorMessage {
     Opened { chain: usize, generation: u64, result: Result<Box<Opened>, String> },
     /// An actor or executor task of a chain is gone.
     Fell { chain: usize, generation: u64, reason: String },
+    /// A link to another node is up.
+    Connect { peer: Peer, end: WireEnd },
+    /// It is down.
+    Disconnected(Peer),
     /// A block log takes no more blocks.
     LogFailed { chain: usize, reason: String },
 }
@@ -72,11 +82,18 @@ struct Supervised {
 /// The supervisor of a node.
 pub(crate) struct SupervisorActor {
     parts: Arc<NodeParts>,
+    links: Arc<PeerLinks>,
+    verification: Verification,
     chains: Vec<Supervised>,
 }
 
 impl SupervisorActor {
-    pub(crate) fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> Self {
+    pub(crate) fn new(
+        parts: NodeParts,
+        links: Arc<PeerLinks>,
+        verification: Verification,
+        chains: Vec<(ChainDefinition, ChainJournal)>,
+    ) -> Self {
         let supervised = |(definition, journal)| Supervised {
             slot: Slot::empty(),
             journal,
@@ -86,7 +103,8 @@ impl SupervisorActor {
             waiting: Vec::new(),
             last: None,
         };
-        Self { parts: Arc::new(parts), chains: chains.into_iter().map(supervised).collect() }
+        let chains = chains.into_iter().map(supervised).collect();
+        Self { parts: Arc::new(parts), links, verification, chains }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
@@ -134,24 +152,57 @@ impl SupervisorActor {
         });
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let chain_id = tip.chain_id.clone();
-        let consensus = ConsensusParts { chain_id, signer, journal: chain.journal.clone(), watch: watch() };
+        let voters = GroupVoters::default();
+        let consensus = ConsensusParts {
+            chain_id,
+            signer,
+            journal: chain.journal.clone(),
+            links: self.links.clone(),
+            voters: voters.clone(),
+            cache: self.verification.cache(),
+            watch: watch(),
+        };
+        let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
+        let consensus = ConsensusActor::start_in_arbiter(arbiter, move |_| ConsensusActor::new(consensus));
         let parts = ChainParts {
             replica: Replica::new(tip, validator, Timeouts::default()),
             recovered,
             lane: lane.clone(),
             journal: chain.journal.clone(),
             index: self.parts.index_writer.clone(),
+            consensus: consensus.clone(),
+            links: self.links.clone(),
+            peers: self.links.peers(),
+            reader: reader.clone(),
             watch: watch(),
         };
-        let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
-        let address = ChainActor::start_in_arbiter(arbiter, move |ctx| {
-            let consensus = ConsensusActor::new(consensus, ctx.address()).start();
-            ChainActor::new(parts).with_consensus(consensus)
-        });
-        chain.slot.occupy(Running { chain: address, lane, feed, reader });
+        let address = ChainActor::start_in_arbiter(arbiter, move |_| ChainActor::new(parts));
+        chain.slot.occupy(Running { chain: address, consensus, voters, lane, feed, reader });
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
             let _ = reply.send(Ok(notices.clone()));
+        }
+    }
+
+    fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
+        let slots = self.chains.iter().map(|chain| (chain.definition.chain_id.clone(), chain.slot.clone()));
+        let parts = PeerLinkParts {
+            peer,
+            end,
+            slots: Arc::new(slots.collect()),
+            links: self.links.clone(),
+            verification: self.verification.clone(),
+            watch: LinkWatch::new(ctx.address(), peer),
+        };
+        let arbiter = &self.parts.arbiters[peer.0 as usize % self.parts.arbiters.len()];
+        let link = PeerLinkActor::start_in_arbiter(arbiter, move |_| PeerLinkActor::new(parts));
+        self.links.insert(peer, link);
+        self.tell_chains(&Input::Connected(peer));
+    }
+
+    fn tell_chains(&self, input: &Input) {
+        for running in self.chains.iter().filter_map(|chain| chain.slot.running().ok()) {
+            running.chain.do_send(ChainMessage::Replica(Box::new(input.clone())));
         }
     }
 
@@ -235,6 +286,11 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 if generation == self.chains[chain].generation {
                     self.fell(chain, &reason, ctx);
                 }
+            }
+            SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),
+            SupervisorMessage::Disconnected(peer) => {
+                self.links.remove(peer);
+                self.tell_chains(&Input::Disconnected(peer));
             }
             SupervisorMessage::LogFailed { chain, reason } => {
                 self.chains[chain].generation += 1;

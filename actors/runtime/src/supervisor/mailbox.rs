@@ -1,9 +1,18 @@
 //! The public handle of a node's chains.
 
 use super::actor::{ChainDefinition, SupervisorActor, SupervisorMessage};
-use crate::{chain::ChainMailbox, executor::Executors, index_writer::IndexWriter, journal::ChainJournal};
+use crate::{
+    chain::ChainMailbox,
+    executor::Executors,
+    index_writer::IndexWriter,
+    journal::ChainJournal,
+    peer::{LinkStats, PeerLinks},
+    verification::Verification,
+};
 use actix::{Actor, Addr, ArbiterHandle};
+use catenary_consensus::Peer;
 use catenary_journal::journal::Report;
+use catenary_links::WireEnd;
 use catenary_store::{DataDir, block_log::BlockLogWriter, index::Index, journal::Journal};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -33,14 +42,26 @@ pub struct NodeParts {
 pub struct Supervisor {
     address: Addr<SupervisorActor>,
     mailboxes: Arc<Vec<ChainMailbox>>,
+    links: Arc<PeerLinks>,
 }
 
 impl Supervisor {
     /// Takes charge of these chains. None runs before [`Self::start`].
-    pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> Self {
-        let actor = SupervisorActor::new(parts, chains);
+    pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> std::io::Result<Self> {
+        let links = Arc::new(PeerLinks::default());
+        let actor = SupervisorActor::new(parts, links.clone(), Verification::start()?, chains);
         let mailboxes = Arc::new(actor.mailboxes());
-        Self { address: actor.start(), mailboxes }
+        Ok(Self { address: actor.start(), mailboxes, links })
+    }
+
+    /// Connects the node with another one. The link lasts until either drops its end.
+    pub fn connect(&self, peer: Peer, end: WireEnd) {
+        self.address.do_send(SupervisorMessage::Connect { peer, end });
+    }
+
+    /// What the links of the node carried.
+    pub fn link_stats(&self) -> LinkStats {
+        self.links.stats()
     }
 
     /// The chains, in the order they were defined.

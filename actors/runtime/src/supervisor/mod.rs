@@ -14,4 +14,4 @@ mod watch;
 
 pub use actor::ChainDefinition;
 pub use mailbox::{NodeParts, Supervisor};
-pub(crate) use watch::Watch;
+pub(crate) use watch::{LinkWatch, Watch};

@@ -2,6 +2,25 @@
 
 use super::actor::{SupervisorActor, SupervisorMessage};
 use actix::Addr;
+use catenary_consensus::Peer;
+
+/// Carried by a link. Reports when the link is down.
+pub(crate) struct LinkWatch {
+    supervisor: Addr<SupervisorActor>,
+    peer: Peer,
+}
+
+impl LinkWatch {
+    pub(crate) fn new(supervisor: Addr<SupervisorActor>, peer: Peer) -> Self {
+        Self { supervisor, peer }
+    }
+}
+
+impl Drop for LinkWatch {
+    fn drop(&mut self) {
+        self.supervisor.do_send(SupervisorMessage::Disconnected(self.peer));
+    }
+}
 
 /// Carried by each actor of a chain. Reports when it is dropped, unless the end was announced.
 pub(crate) struct Watch {

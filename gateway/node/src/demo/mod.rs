@@ -10,6 +10,7 @@ mod tracker;
 pub use report::Report;
 
 use crate::{
+    cluster::{Cluster, ClusterConfig},
     network::{self, Bank, Holder, TRUSTING_PERIOD_S},
     serve::Server,
     setup,
@@ -19,9 +20,7 @@ use catenary_links::ChainClient;
 use catenary_orders::{BANKS, Orders};
 use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
-use catenary_store::DataDir;
-use catenary_system::{Node, NodeConfig};
-use catenary_types::{AccountNumber, Genesis, Height};
+use catenary_types::{AccountNumber, Height};
 use payments::{Payments, Plan};
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
@@ -43,8 +42,8 @@ pub struct Options {
     pub months: u32,
     /// Creditors that are frozen before the first order.
     pub freeze: Vec<(Bank, AccountNumber)>,
-    /// Where to keep the data; a temporary folder if there is none.
-    pub data: Option<PathBuf>,
+    /// The nodes.
+    pub cluster: ClusterConfig,
     /// How the router reaches the chains.
     pub links: Links,
     /// The seed of what real life adds, if it is asked for.
@@ -57,14 +56,12 @@ pub struct Options {
 
 /// A network that runs.
 pub struct Network {
-    /// The node.
-    pub node: Node,
+    /// The nodes.
+    pub cluster: Cluster,
     /// The chains, as clients reach them.
     pub chains: Vec<Arc<dyn ChainClient>>,
     /// Height of the home chain when the node opened its folder, before any router ran.
     pub resumed_at: Height,
-    /// The chains' genesis documents.
-    pub genesis: Vec<Genesis>,
     /// The gRPC front door, if it is open.
     pub server: Option<Server>,
     _routers: Vec<Router>,
@@ -73,26 +70,13 @@ pub struct Network {
 impl Network {
     /// Opens the folder, starts all chains, connects them by lanes and starts the routers.
     pub async fn start(
-        data: Option<PathBuf>,
+        cluster: &ClusterConfig,
         links: Links,
         routers: usize,
         listen: Option<SocketAddr>,
     ) -> Result<Self> {
-        let data = match data {
-            Some(path) => DataDir::open(path),
-            None => DataDir::temporary(),
-        };
-        let data = data.context("opening the data folder")?;
-        let definitions = network::chains(&data, catenary_runtime::now())?;
-        let genesis = definitions.iter().map(|definition| definition.genesis.clone()).collect();
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let config = NodeConfig { data, chains: definitions, executors: cores, arbiters: cores };
-        let (node, mut notices) = Node::open(config)?;
-        notices.extend(node.start().await?);
-        for notice in notices {
-            eprintln!("{notice}");
-        }
-        let chains = node.clients();
+        let cluster = Cluster::start(cluster).await?;
+        let chains = cluster.front().clients();
         let resumed_at = chains[0].status().await?.height;
         setup::lanes(&chains).await.context("setting up the lanes")?;
         let server = match (listen, links) {
@@ -106,10 +90,10 @@ impl Network {
         };
         let start = |number: usize| {
             let config = relay_config(&chains, number);
-            Router::start(&node.arbiter(number), config, routed.clone())
+            Router::start(&cluster.front().arbiter(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { node, chains, resumed_at, genesis, server, _routers: routers })
+        Ok(Self { cluster, chains, resumed_at, server, _routers: routers })
     }
 }
 
@@ -144,7 +128,7 @@ pub async fn run(mut options: Options) -> Result<Report> {
         options.freeze.extend(rough.freeze(&options.orders));
     }
     let routers = if rough.is_some() { network::ROUTERS } else { 1 };
-    let network = Network::start(options.data.clone(), options.links, routers, None).await?;
+    let network = Network::start(&options.cluster, options.links, routers, None).await?;
     let home = &network.chains[0];
     setup::debtors(&**home, &options.orders.orders, options.months).await.context("opening the debtors")?;
     for bank in Bank::partners() {
@@ -155,7 +139,7 @@ pub async fn run(mut options: Options) -> Result<Report> {
             .await
             .with_context(|| format!("freezing at {}", bank.name()))?;
     }
-    let before = report::Usage::now(&network.node);
+    let before = report::Usage::now(&network.cluster);
     let started = Instant::now();
     let plan = Plan { months: options.months, rough: rough.as_ref(), progress: options.progress };
     let mut payments = Payments::new(&options.orders.orders, plan.months);
@@ -165,7 +149,7 @@ pub async fn run(mut options: Options) -> Result<Report> {
         None => rough::Returned::default(),
     };
     let duration = started.elapsed();
-    let usage = report::Usage::now(&network.node).since(&before);
+    let usage = report::Usage::now(&network.cluster).since(&before);
     let books = reconcile::reconcile(&network, &payments, &returned).await?;
     if let Some(folder) = &options.evidence {
         evidence::write(&network, folder).await.context("writing the evidence")?;
@@ -174,8 +158,8 @@ pub async fn run(mut options: Options) -> Result<Report> {
 }
 
 /// `catenary dev`: the same network without the orders, until it is told to stop.
-pub async fn dev(data: Option<PathBuf>, links: Links, listen: SocketAddr) -> Result<()> {
-    let network = Network::start(data, links, 1, Some(listen)).await?;
+pub async fn dev(cluster: &ClusterConfig, links: Links, listen: SocketAddr) -> Result<()> {
+    let network = Network::start(cluster, links, 1, Some(listen)).await?;
     if let Some(server) = &network.server {
         println!("gRPC      {}", server.address());
     }

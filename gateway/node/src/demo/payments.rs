@@ -20,13 +20,18 @@ use catenary_types::{Height, UnixSeconds};
 use catenary_verify::reference;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 
 /// Payments under way at once: enough to fill blocks, few enough to keep each one's latency low.
 const WINDOW: usize = 2_000;
 /// Payments in one submission.
 const BATCH: usize = 250;
+/// How long the home chain may be silent before the demo says so.
+const STALL: Duration = Duration::from_secs(2);
 /// A payment's deadline. A bank that is down longer gets its payments refunded.
 const TIMEOUT_S: u64 = 600;
 
@@ -96,7 +101,11 @@ impl Payments {
         let window = Arc::new(Semaphore::new(WINDOW));
         let follow = async {
             while !self.tracker().is_done() {
-                let block = blocks.next().await.context("the home chain stopped")??;
+                let Ok(block) = tokio::time::timeout(STALL, blocks.next()).await else {
+                    eprintln!("no block of the home chain for {} s; {}", STALL.as_secs(), self.tracker().standing());
+                    continue;
+                };
+                let block = block.context("the home chain stopped")??;
                 let settled = self.tracker().absorb(&block);
                 window.add_permits(settled);
                 bar.inc(settled as u64);

@@ -63,7 +63,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
             let balance = expected.entry(creditor.clone()).or_default();
             *balance = balance.saturating_sub(amount);
         }
-        let chain = &network.node.chains()[bank.0];
+        let chain = &network.cluster.front().chains()[bank.0];
         let supplies = check_chain(chain, bank, voucher.clone(), expected, &mut differences).await?;
         banks.push(BankBooks {
             bank,
@@ -72,7 +72,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
             credited_orders: completed().count(),
             credited: Amount(completed().map(|(order, _)| order.amount.0).sum()),
             refunded_orders: own.iter().filter(|(_, status)| *status == Status::Refunded).count(),
-            escrow: escrow(&network.node.chains()[0], bank).await?,
+            escrow: escrow(&network.cluster.front().chains()[0], bank).await?,
             vouchers: supplies.get(&voucher).map_or(Amount::ZERO, |supply| supply.issued),
         });
     }
@@ -84,7 +84,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
     for (debtor, amount) in returned.by_debtor() {
         *debtors.entry(debtor.clone()).or_default() += amount;
     }
-    let home = &network.node.chains()[0];
+    let home = &network.cluster.front().chains()[0];
     let supplies = check_chain(home, Bank::HOME, asset(), debtors, &mut differences).await?;
     let escrowed = supplies.get(&asset()).map_or(Amount::ZERO, |supply| supply.escrowed);
     check_lanes(&banks, returned, escrowed, &mut differences);

@@ -1,8 +1,9 @@
 //! What the demo says at the end: a table for people, one JSON object for programs.
 
 use super::{Options, payments::Payments, reconcile::Books};
+use crate::cluster::Cluster;
 use catenary_orders::crowns;
-use catenary_system::{Node, NodeStats};
+use catenary_system::NodeStats;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::Serialize;
@@ -13,19 +14,19 @@ use std::{fmt, time::Duration};
 pub struct Usage {
     cpu_us: i64,
     peak_rss_bytes: i64,
-    node: NodeStats,
+    nodes: NodeStats,
 }
 
 impl Usage {
     /// Used so far.
-    pub fn now(node: &Node) -> Self {
+    pub fn now(cluster: &Cluster) -> Self {
         let usage = getrusage(UsageWho::RUSAGE_SELF);
         let (cpu_us, peak_rss_bytes) = usage.map_or((0, 0), |usage| {
             let (user, system) = (usage.user_time(), usage.system_time());
             let us = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
             (us(user) + us(system), usage.max_rss() * 1024)
         });
-        Self { cpu_us, peak_rss_bytes, node: node.stats() }
+        Self { cpu_us, peak_rss_bytes, nodes: cluster.stats() }
     }
 
     /// Used since another reading; the peak is that of the whole process.
@@ -33,10 +34,12 @@ impl Usage {
         Self {
             cpu_us: self.cpu_us - before.cpu_us,
             peak_rss_bytes: self.peak_rss_bytes,
-            node: NodeStats {
-                fsyncs: self.node.fsyncs - before.node.fsyncs,
-                signatures_verified: self.node.signatures_verified - before.node.signatures_verified,
-                blocks: self.node.blocks - before.node.blocks,
+            nodes: NodeStats {
+                fsyncs: self.nodes.fsyncs - before.nodes.fsyncs,
+                signatures_verified: self.nodes.signatures_verified - before.nodes.signatures_verified,
+                blocks: self.nodes.blocks - before.nodes.blocks,
+                frames_sent: self.nodes.frames_sent - before.nodes.frames_sent,
+                frames_dropped: self.nodes.frames_dropped - before.nodes.frames_dropped,
             },
         }
     }
@@ -162,9 +165,9 @@ impl Report {
             transfers_per_s: payments.completed_here() as f64 / duration.as_secs_f64(),
             latency_ms: Latency { p50, p99 },
             cpu_us_per_transfer: per_transfer(usage.cpu_us as f64),
-            fsyncs_per_transfer: per_transfer(usage.node.fsyncs as f64),
-            signatures_verified_per_transfer: per_transfer(usage.node.signatures_verified as f64),
-            blocks: usage.node.blocks,
+            fsyncs_per_transfer: per_transfer(usage.nodes.fsyncs as f64),
+            signatures_verified_per_transfer: per_transfer(usage.nodes.signatures_verified as f64),
+            blocks: usage.nodes.blocks,
             peak_rss_bytes: usage.peak_rss_bytes,
             banks: banks.collect(),
             differences: books.differences,

@@ -149,11 +149,9 @@ impl Rough {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let bank = self.halted();
-        let supervisor = network.node.supervisor();
-        supervisor.stop(bank.0, "halted by the demo").await.map_err(anyhow::Error::msg)?;
+        network.cluster.stop_chain(bank.0, "halted by the demo").await?;
         tokio::time::sleep(HALT).await;
-        supervisor.start(bank.0).await.map_err(anyhow::Error::msg)?;
-        Ok(())
+        network.cluster.start_chain(bank.0).await
     }
 
     /// Payments of a batch that are submitted a second time.

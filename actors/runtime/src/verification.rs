@@ -1,0 +1,153 @@
+//! Signatures of peers' messages: checked in batches over all chains of the node, before a machine sees them.
+//!
+//! A batch costs about half of what its signatures cost alone, and most of a group's processor time is signatures.
+//! Under load batches form by themselves: whatever came in while the last one was being checked is the next one.
+
+use crate::chain::Running;
+use crate::consensus::{ConsensusActor, ConsensusMessage};
+use actix::Addr;
+use catenary_consensus::{Input, Message, Peer, SignatureCache, Voters, signature_id};
+use catenary_crypto::{Hash, VerificationItem, sha256_parts, verify_batch};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dashmap::DashMap;
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// Messages that wait for the verification thread.
+const QUEUE: usize = 8_192;
+/// Messages of one batch.
+const BATCH: usize = 512;
+/// Signatures remembered of one age; two ages are kept.
+const REMEMBERED: usize = 32_768;
+
+/// Signatures known to verify, shared by all groups of a node. The oldest are forgotten first.
+#[derive(Clone, Default)]
+pub(crate) struct SharedCache(Arc<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    ids: DashMap<Hash, u64>,
+    age: AtomicU64,
+    of_this_age: AtomicUsize,
+}
+
+impl SharedCache {
+    fn remember(&self, id: Hash) {
+        let Remembered { ids, age, of_this_age } = &*self.0;
+        let now = age.load(Ordering::Relaxed);
+        ids.insert(id, now);
+        if of_this_age.fetch_add(1, Ordering::Relaxed) + 1 >= REMEMBERED {
+            of_this_age.store(0, Ordering::Relaxed);
+            age.store(now + 1, Ordering::Relaxed);
+            ids.retain(|_, age| *age >= now);
+        }
+    }
+}
+
+impl SignatureCache for SharedCache {
+    fn contains(&self, id: &Hash) -> bool {
+        self.0.ids.contains_key(id)
+    }
+
+    fn insert(&mut self, id: Hash) {
+        self.remember(id);
+    }
+}
+
+/// Who votes in a group now, as the verification thread needs it.
+#[derive(Clone, Default)]
+pub(crate) struct GroupVoters(Arc<RwLock<Option<Voters>>>);
+
+impl GroupVoters {
+    pub(crate) fn set(&self, voters: Voters) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(voters);
+    }
+}
+
+/// A message on its way to its group.
+struct Waiting {
+    consensus: Addr<ConsensusActor>,
+    voters: GroupVoters,
+    peer: Peer,
+    message: Message,
+}
+
+/// The handle of the verification thread, which ends with its last handle.
+#[derive(Clone)]
+pub(crate) struct Verification {
+    queue: Sender<Waiting>,
+    cache: SharedCache,
+}
+
+impl Verification {
+    pub(crate) fn start() -> Result<Self, std::io::Error> {
+        let (queue, waiting) = bounded(QUEUE);
+        let cache = SharedCache::default();
+        let thread = Thread { waiting, cache: cache.clone() };
+        thread::Builder::new().name("verification".into()).spawn(move || thread.run())?;
+        Ok(Self { queue, cache })
+    }
+
+    /// The cache that the thread fills.
+    pub(crate) fn cache(&self) -> SharedCache {
+        self.cache.clone()
+    }
+
+    /// Checks a message and passes it to its group; false if there is no room for it.
+    pub(crate) fn pass(&self, to: &Running, peer: Peer, message: Message) -> bool {
+        let (consensus, voters) = (to.consensus.clone(), to.voters.clone());
+        self.queue.try_send(Waiting { consensus, voters, peer, message }).is_ok()
+    }
+}
+
+struct Thread {
+    waiting: Receiver<Waiting>,
+    cache: SharedCache,
+}
+
+impl Thread {
+    fn run(self) {
+        while let Ok(first) = self.waiting.recv() {
+            let mut batch = vec![first];
+            batch.extend(self.waiting.try_iter().take(BATCH - 1));
+            self.verify(&batch);
+            for Waiting { consensus, peer, message, .. } in batch {
+                // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
+                let _ = consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
+            }
+        }
+    }
+
+    /// Remembers which signatures of a batch verify.
+    fn verify(&self, batch: &[Waiting]) {
+        let claims = batch.iter().flat_map(|waiting| {
+            let voters = waiting.voters.0.read().unwrap_or_else(PoisonError::into_inner);
+            voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
+        });
+        let unknown = claims.filter_map(|claim| {
+            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
+            (!self.cache.contains(&id)).then_some((id, claim))
+        });
+        let unknown: Vec<_> = unknown.collect();
+        let items: Vec<_> = unknown
+            .iter()
+            .map(|(_, claim)| VerificationItem {
+                key: claim.key,
+                message: &claim.bytes,
+                signature: claim.signature,
+            })
+            .collect();
+        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
+        let results = verify_batch(&items, sha256_parts(&ids).0);
+        for ((id, _), result) in unknown.iter().zip(results) {
+            if result.is_ok() {
+                self.cache.remember(*id);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Several nodes in one process, each with its own folder, threads and validators, joined by links.
+
+use crate::network;
+use anyhow::{Context as _, Result, ensure};
+use catenary_consensus::Peer;
+use catenary_links::{Impairment, Switch, impaired_pair};
+use catenary_store::DataDir;
+use catenary_system::{Node, NodeConfig, NodeStats};
+use catenary_types::Genesis;
+use std::path::{Path, PathBuf};
+
+/// What the nodes of a network are.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// Where they keep their data, a folder each; temporary ones if there is none.
+    pub data: Option<PathBuf>,
+    /// How many there are: each chain has a validator on each.
+    pub validators: usize,
+    /// What the links do to what they carry.
+    pub impairment: Impairment,
+}
+
+/// Nodes that run.
+pub struct Cluster {
+    nodes: Vec<Node>,
+    /// One per node: cuts all its links.
+    switches: Vec<Switch>,
+    genesis: Vec<Genesis>,
+}
+
+impl Cluster {
+    /// Opens the folders, starts all chains on all nodes and connects every two nodes.
+    pub async fn start(config: &ClusterConfig) -> Result<Self> {
+        let folders = open_folders(config).context("opening the data folder")?;
+        let genesis = network::genesis_documents(&folders, catenary_runtime::now())?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut nodes = Vec::new();
+        for (number, data) in folders.into_iter().enumerate() {
+            let chains = network::chains(&genesis, number)?;
+            let (node, mut notices) = Node::open(NodeConfig { data, chains, executors: cores, arbiters: cores })?;
+            notices.extend(node.start().await?);
+            for notice in notices {
+                eprintln!("node {number}: {notice}");
+            }
+            nodes.push(node);
+        }
+        let switches = nodes.iter().map(|_| Switch::default()).collect();
+        let cluster = Self { nodes, switches, genesis };
+        for second in 0..cluster.nodes.len() {
+            (0..second).for_each(|first| cluster.join(first, second, config.impairment));
+        }
+        Ok(cluster)
+    }
+
+    fn join(&self, first: usize, second: usize, impairment: Impairment) {
+        let seed = impairment.seed ^ (first as u64) << 8 ^ second as u64;
+        let switches = [self.switches[first].clone(), self.switches[second].clone()];
+        let (end, far_end, carried) = impaired_pair(Impairment { seed, ..impairment }, switches);
+        self.nodes[first].arbiter(second).spawn(carried);
+        self.nodes[first].connect(Peer(second as u64), end);
+        self.nodes[second].connect(Peer(first as u64), far_end);
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node that clients and routers use.
+    pub fn front(&self) -> &Node {
+        &self.nodes[0]
+    }
+
+    /// The chains' genesis documents.
+    pub fn genesis(&self) -> &[Genesis] {
+        &self.genesis
+    }
+
+    /// Cuts the links of the last so many nodes, or joins them again.
+    pub fn silence(&self, nodes: usize, silent: bool) {
+        for switch in self.switches.iter().rev().take(nodes) {
+            if silent { switch.cut() } else { switch.join() }
+        }
+    }
+
+    /// Stops a chain on every node.
+    pub async fn stop_chain(&self, chain: usize, reason: &str) -> Result<()> {
+        for node in &self.nodes {
+            node.supervisor().stop(chain, reason).await.map_err(anyhow::Error::msg)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a chain on every node.
+    pub async fn start_chain(&self, chain: usize) -> Result<()> {
+        for node in &self.nodes {
+            node.supervisor().start(chain).await.map_err(anyhow::Error::msg)?;
+        }
+        Ok(())
+    }
+
+    /// What all nodes have done. Signatures are counted by process.
+    pub fn stats(&self) -> NodeStats {
+        let mut sum = NodeStats::default();
+        for stats in self.nodes.iter().map(Node::stats) {
+            sum.fsyncs += stats.fsyncs;
+            sum.signatures_verified = stats.signatures_verified;
+            sum.blocks += stats.blocks;
+            sum.frames_sent += stats.frames_sent;
+            sum.frames_dropped += stats.frames_dropped;
+        }
+        sum
+    }
+}
+
+/// The nodes' folders, `node-0` and so on.
+fn open_folders(config: &ClusterConfig) -> Result<Vec<DataDir>> {
+    let Some(parent) = &config.data else {
+        return (0..config.validators).map(|_| Ok(DataDir::temporary()?)).collect();
+    };
+    let folder = |number: usize| parent.join(format!("node-{number}"));
+    let beyond = folder(config.validators);
+    ensure!(!exists(&beyond), "{} is there: the network has more nodes", beyond.display());
+    (0..config.validators).map(|number| Ok(DataDir::open(folder(number))?)).collect()
+}
+
+fn exists(path: &Path) -> bool {
+    path.try_exists().unwrap_or(true)
+}
