@@ -103,8 +103,17 @@ fn opened(genesis: &Genesis, account: &GenesisAccount) -> Result<Account, Genesi
     Ok(account)
 }
 
-/// An account of the genesis must be able to sign from the first block on.
+/// An account of the genesis must be able to sign from the first block on, and no key may weigh twice: one signature
+/// would then pass for two.
 fn reachable(account: &Account) -> Result<(), GenesisError> {
+    let weighs_twice = |(index, key): (usize, &AccountKey)| {
+        let overlaps = |other: &AccountKey| other.is_active(key.from) || key.is_active(other.from);
+        account.keys[..index].iter().any(|other| other.key == key.key && overlaps(other))
+    };
+    if account.keys.iter().enumerate().any(weighs_twice) {
+        let detail = format!("account {}: a key counts twice at one height", account.number);
+        return Err(GenesisError::Invalid(detail));
+    }
     let weight = account.weight(Height(1), |_| true);
     let threshold = account.threshold;
     if threshold >= 1 && weight >= u64::from(threshold) {

@@ -284,6 +284,11 @@ impl Flow {
         }
     }
 
+    /// Whether an entry still rests whose rest is over.
+    pub(crate) fn oversleeps(&self, now: Timestamp) -> bool {
+        self.resting.first().is_some_and(|(until, _)| *until <= now)
+    }
+
     /// How often a packet was tried in vain since it last moved on.
     pub(crate) fn attempts(&self, sequence: Sequence) -> u32 {
         self.entries.get(&sequence).map_or(0, |entry| entry.attempts)

@@ -56,9 +56,10 @@ pub struct Relay {
     next_ticket: Ticket,
     /// The latest time that was told.
     now: Timestamp,
-    started: bool,
     /// Flows for which something changed since they were last looked at.
     dirty: BTreeSet<usize>,
+    /// When time alone makes the next change.
+    due: Timestamp,
     effects: Vec<Effect>,
 }
 
@@ -95,8 +96,8 @@ impl Relay {
             evidence: VecDeque::new(),
             next_ticket: Ticket(0),
             now: Timestamp(0),
-            started: false,
             dirty: BTreeSet::new(),
+            due: Timestamp(0),
             effects: Vec::new(),
         })
     }
@@ -104,7 +105,6 @@ impl Relay {
     /// Takes one input at a time and says what to do.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
         self.now = self.now.max(now);
-        self.started = true;
         match input {
             Input::Subscribed { chain, tip } => {
                 self.chains[chain.0].subscribed(tip);
@@ -114,20 +114,26 @@ impl Relay {
             Input::Disconnected { chain } => self.chains[chain.0].disconnected(self.now),
             Input::ProofReady { ticket, result } => self.proof_ready(ticket, result),
             Input::Submitted { ticket, result } => self.submitted(ticket, result),
-            Input::Fired => self.dirty.extend(0..self.flows.len()),
+            Input::Fired => {}
             Input::Reset => self.reset(),
+        }
+        if self.now >= self.due {
+            // Whatever brought the relay here: a timer that is late must not be the only one to notice.
+            self.dirty.extend(0..self.flows.len());
         }
         self.tend_streams();
         self.tend_jobs();
         self.dispatch();
+        self.due = self.next_due();
         std::mem::take(&mut self.effects)
     }
 
     /// When to call [`Self::step`] with [`Input::Fired`], unless something else happens before.
     pub fn deadline(&self) -> Option<Timestamp> {
-        if !self.started {
-            return Some(Timestamp(0));
-        }
+        (self.due < NEVER).then_some(self.due)
+    }
+
+    fn next_due(&self) -> Timestamp {
         let streams = self.chains.iter().map(ChainView::stream_deadline);
         let jobs = self.jobs.values().map(|job| job.check_at);
         let flows = (0..self.flows.len()).flat_map(|flow| self.flow_times(flow));
@@ -135,7 +141,7 @@ impl Relay {
         let evidence = self.evidence.iter().map(|evidence| evidence.work.retry_at);
         let times = streams.chain(jobs).chain(flows).chain(clients).chain(evidence);
         // What was due by now has been done, or waits for something else than time.
-        times.filter(|time| *time > self.now && *time < NEVER).min()
+        times.filter(|time| *time > self.now).min().unwrap_or(NEVER)
     }
 
     fn flow_times(&self, flow: usize) -> impl Iterator<Item = Timestamp> + '_ {
@@ -236,6 +242,8 @@ impl Relay {
                 "updates are counted"
             );
         }
+        let overslept = self.flows.iter().position(|flow| flow.oversleeps(self.now));
+        assert_eq!(overslept, None, "what was due was looked at, whatever the step was about");
         assert!(self.effects.is_empty(), "effects leave with their step");
     }
 }
