@@ -58,6 +58,9 @@ fn update() -> HeaderUpdate {
 fn headers_weigh_half_their_bytes() {
     let (client, update) = (ClientId::bft(0), update());
     assert_eq!((update.len(), update.is_empty()), (61, false));
+    let [signed_header, validators, trusted_validators] = Default::default();
+    let nothing = HeaderUpdate { signed_header, validators, trusted_validators, ..update.clone() };
+    assert!(nothing.is_empty());
     let call = UpdateClient { client: client.clone(), update: update.clone() };
     assert_eq!(weight(&PacketCall::UpdateClient(call)), CALL + 30);
     let evidence = SubmitMisbehaviour { client: client.clone(), first: update.clone(), second: update };
