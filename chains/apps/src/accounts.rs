@@ -84,6 +84,8 @@ pub(crate) fn replace_keys(
     keys: &[KeyGrant],
 ) -> Result<(), Failure> {
     let height = ctx.height();
+    // Keys that start at the next height are of an earlier call in this block. Left there, both sets would count.
+    account.keys.retain(|key| key.from <= height);
     for key in account.keys.iter_mut().filter(|key| key.is_active(height)) {
         key.until = height;
     }

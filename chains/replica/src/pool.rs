@@ -80,6 +80,12 @@ impl Pool {
         Inserted::New
     }
 
+    /// Whether the transaction's id waits, with this body or another.
+    pub(crate) fn holds(&self, waiting: &Waiting) -> bool {
+        let body = &waiting.transaction.body;
+        self.ids.contains_key(&(body.sender, body.request_id))
+    }
+
     /// Transactions for the next block, in order of arrival. If all fit, all; else first those within their
     /// organisation's share, then whoever comes next.
     pub(crate) fn candidates(&self, room: Room) -> Vec<Waiting> {

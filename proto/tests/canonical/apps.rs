@@ -1,6 +1,6 @@
 //! Calls of `admin`, `asset` and `transfer`.
 
-use super::{account_name, core::parameters, public_bytes, public_key, same};
+use super::{Sample, account_name, core::parameters, public_bytes, public_key, same};
 use catenary_apps::{
     accounts::KeyGrant,
     admin::{self as a, AdminCall},
@@ -16,19 +16,19 @@ use catenary_proto::{
 use catenary_transfer::{FungibleTokenPacketData, Send, TransferCall};
 use catenary_types::{AccountId, Amount, Height, Role, UnixSeconds, Validator};
 
-pub fn samples() -> String {
+pub fn samples() -> Vec<Sample> {
     [keys_and_members(), governance(), money(), transfers()].concat()
 }
 
-fn admin(domain: AdminCall, wire: WireAdmin) -> String {
+fn admin(domain: AdminCall, wire: WireAdmin) -> Sample {
     same(domain, wa::AdminCall { call: Some(wire) })
 }
 
-fn keys_and_members() -> String {
+fn keys_and_members() -> Vec<Sample> {
     let grants = || vec![KeyGrant { key: public_key(1), weight: 1 }];
     let wire_grants = || vec![ledger::KeyGrant { key: public_bytes(1), weight: 1 }];
     let account = AccountId([8; 20]);
-    [
+    vec![
         admin(
             AdminCall::AdmitOrganisation(a::AdmitOrganisation { organisation: "YZ".parse().unwrap() }),
             WireAdmin::AdmitOrganisation(wa::AdmitOrganisation { organisation: "YZ".into() }),
@@ -58,12 +58,11 @@ fn keys_and_members() -> String {
             WireAdmin::SetRoles(wa::SetRoles { account: vec![8; 20], roles: 1 << 4 }),
         ),
     ]
-    .concat()
 }
 
-fn governance() -> String {
+fn governance() -> Vec<Sample> {
     let (parameters, wire_parameters) = parameters();
-    [
+    vec![
         admin(
             AdminCall::SetParameters(a::SetParameters { parameters }),
             WireAdmin::SetParameters(wa::SetParameters { parameters: Some(wire_parameters) }),
@@ -90,18 +89,17 @@ fn governance() -> String {
         ),
         admin(AdminCall::Tick(a::Tick {}), WireAdmin::Tick(wa::Tick {})),
     ]
-    .concat()
 }
 
-fn asset(domain: AssetCall, wire: WireAsset) -> String {
+fn asset(domain: AssetCall, wire: WireAsset) -> Sample {
     same(domain, ws::AssetCall { call: Some(wire) })
 }
 
-fn money() -> String {
+fn money() -> Vec<Sample> {
     let czk = || "CZK".parse().unwrap();
     let (to, wire_to) = account_name();
     let most = "340282366920938463463374607431768211455".to_owned();
-    [
+    vec![
         asset(
             AssetCall::Create(s::Create { asset: czk(), decimals: 2 }),
             WireAsset::Create(ws::Create { asset: "CZK".into(), decimals: 2 }),
@@ -140,10 +138,9 @@ fn money() -> String {
             ws::AssetRecord { issuer: String::new(), decimals: 0, created: 4 },
         ),
     ]
-    .concat()
 }
 
-fn transfers() -> String {
+fn transfers() -> Vec<Sample> {
     let (receiver, wire_receiver) = account_name();
     let send = Send {
         client: ClientId::bft(3),
@@ -167,14 +164,14 @@ fn transfers() -> String {
         amount: "2452".into(),
         sender: "BERKA/1".into(),
         receiver: "YZ/2".into(),
-        memo: String::new(),
+        memo: "order 1".into(),
     };
     let wire_data = wt::FungibleTokenPacketData {
         denom: "CZK".into(),
         amount: "2452".into(),
         sender: "BERKA/1".into(),
         receiver: "YZ/2".into(),
-        memo: String::new(),
+        memo: "order 1".into(),
     };
-    same(TransferCall::Send(send), call) + &same(data, wire_data)
+    vec![same(TransferCall::Send(send), call), same(data, wire_data)]
 }

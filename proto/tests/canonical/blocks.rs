@@ -1,6 +1,6 @@
 //! Headers, certificates, sets and blocks: CometBFT's schema.
 
-use super::{key, public_bytes, public_key, same};
+use super::{Sample, key, public_bytes, public_key, same};
 use catenary_crypto::{Hash, Signature};
 use catenary_proto::{
     ledger,
@@ -15,7 +15,7 @@ use catenary_types::{
     ValidatorSet,
 };
 
-pub fn samples() -> String {
+pub fn samples() -> Vec<Sample> {
     let (header, wire_header) = header(Some(Hash([1; 32])));
     let (certificate, wire_certificate) = certificate();
     let signed = same(
@@ -35,7 +35,7 @@ pub fn samples() -> String {
         Block { header: first, last_certificate: None, envelopes: Vec::new() },
         ledger::Block { header: Some(wire_first), last_certificate: None, envelopes: Vec::new() },
     );
-    [signed, block, first, validators()].concat()
+    vec![signed, block, first, validators()]
 }
 
 fn block_id(hash: Vec<u8>) -> Option<comet::BlockId> {
@@ -115,7 +115,7 @@ fn certificate() -> (Certificate, comet::Commit) {
     (domain, wire)
 }
 
-fn validators() -> String {
+fn validators() -> Sample {
     let domain = ValidatorSet::new(vec![
         Validator { public_key: public_key(1), power: 3 },
         Validator { public_key: public_key(2), power: 9 },

@@ -1,8 +1,11 @@
 //! Transactions, receipts, genesis and records.
 
-use super::{account_name, key, public_bytes, public_key, same};
+use super::{Sample, account_name, agree, key, public_bytes, public_key, same};
 use catenary_crypto::{Hash, Signature};
-use catenary_ledger::records::{self, Roles};
+use catenary_ledger::{
+    ReferenceEntry,
+    records::{self, Roles},
+};
 use catenary_proto::ledger;
 use catenary_types::{
     AccountId, AccountKey, Attribute, Body, Call, Committee, Envelope, EnvelopeSignature, Event, Genesis,
@@ -13,11 +16,15 @@ use proptest::prelude::*;
 
 const CHAIN: &str = "berka-0123456789abcdef-1";
 
-pub fn samples() -> String {
-    [envelope(), body(true), body(false), receipt(), genesis(), records()].concat()
+pub fn samples() -> Vec<Sample> {
+    [transactions(), receipt(), vec![genesis()], trust(), records()].concat()
 }
 
-fn envelope() -> String {
+fn transactions() -> Vec<Sample> {
+    vec![envelope(), body(true), body(false)]
+}
+
+fn envelope() -> Sample {
     let signature = EnvelopeSignature { key: public_key(1), scheme: 1, signature: Signature([7; 64]) };
     same(
         Envelope { kind: 1, body: vec![1, 2, 3], signatures: vec![signature] },
@@ -33,7 +40,7 @@ fn envelope() -> String {
     )
 }
 
-fn body(with_reference: bool) -> String {
+fn body(with_reference: bool) -> Sample {
     let call = |message: Vec<u8>| Call { instance: "asset".parse().unwrap(), message };
     let wire_call = |message: Vec<u8>| ledger::Call { instance: "asset".into(), message };
     same(
@@ -56,7 +63,7 @@ fn body(with_reference: bool) -> String {
     )
 }
 
-fn receipt() -> String {
+fn receipt() -> Vec<Sample> {
     let attribute = Attribute { name: "amount".into(), value: b"12".to_vec() };
     let event = Event {
         instance: "asset".parse().unwrap(),
@@ -99,7 +106,7 @@ fn receipt() -> String {
             events_hash: vec![4; 32],
         },
     );
-    receipt + &leaf
+    vec![receipt, leaf]
 }
 
 pub fn parameters() -> (Parameters, ledger::Parameters) {
@@ -134,12 +141,26 @@ pub fn parameters() -> (Parameters, ledger::Parameters) {
     (domain, wire)
 }
 
+fn trust() -> Vec<Sample> {
+    let sample = |(trust, wire): (Trust, ledger::Trust)| {
+        let (parameters, wire_parameters) = parameters();
+        let parameters = Parameters { trust, ..parameters };
+        same(parameters, ledger::Parameters { trust: wire.into(), ..wire_parameters })
+    };
+    let kinds = [
+        (Trust::Byzantine, ledger::Trust::Byzantine),
+        (Trust::Crash, ledger::Trust::Crash),
+        (Trust::Single, ledger::Trust::Single),
+    ];
+    kinds.map(sample).to_vec()
+}
+
 fn account_key() -> (AccountKey, ledger::AccountKey) {
     let domain = AccountKey { key: public_key(5), scheme: 1, weight: 2, from: Height(3), until: Height(4) };
     (domain, ledger::AccountKey { key: public_bytes(5), scheme: 1, weight: 2, from: 3, until: 4 })
 }
 
-fn genesis() -> String {
+fn genesis() -> Sample {
     let (parameters, wire_parameters) = parameters();
     let (account_key, wire_account_key) = account_key();
     let domain = Genesis {
@@ -157,7 +178,7 @@ fn genesis() -> String {
             number: "1".parse().unwrap(),
             threshold: 1,
             keys: vec![account_key],
-            roles: vec![GenesisRole { role: Role::Issuer }, GenesisRole { role: Role::Regulator }],
+            roles: Role::ALL.map(|role| GenesisRole { role }).to_vec(),
         }],
         instances: vec![GenesisInstance {
             name: "asset".parse().unwrap(),
@@ -181,7 +202,12 @@ fn genesis() -> String {
             number: "1".into(),
             threshold: 1,
             keys: vec![wire_account_key],
-            roles: vec![role(ledger::Role::Issuer), role(ledger::Role::Regulator)],
+            roles: vec![
+                role(ledger::Role::Issuer),
+                role(ledger::Role::Operator),
+                role(ledger::Role::Relayer),
+                role(ledger::Role::Regulator),
+            ],
         }],
         instances: vec![ledger::GenesisInstance {
             name: "asset".into(),
@@ -192,7 +218,7 @@ fn genesis() -> String {
     same(domain, wire)
 }
 
-fn records() -> String {
+fn records() -> Vec<Sample> {
     let (account_key, wire_account_key) = account_key();
     let roles = Roles::default().with(Role::Operator).with(Role::Relayer);
     let account = same(
@@ -231,7 +257,11 @@ fn records() -> String {
         catenary_apps::accounts::KeyGrant { key: public_key(1), weight: 3 },
         ledger::KeyGrant { key: public_bytes(1), weight: 3 },
     );
-    [account, organisation, instance, validators, name, grant].concat()
+    let reference = agree(
+        &ReferenceEntry { height: Height(7), position: 2, tx_id: TxId(Hash([3; 32])) },
+        &ledger::ReferenceEntry { height: 7, position: 2, tx_id: vec![3; 32] },
+    );
+    vec![account, organisation, instance, validators, name, grant, reference]
 }
 
 /// What a client with a stock library does: fill in fields, encode, hash, sign.

@@ -1,6 +1,6 @@
 //! Calls and records of the packet app.
 
-use super::{core::parameters, same};
+use super::{Sample, core::parameters, same};
 use catenary_crypto::Hash;
 use catenary_packet::{
     ClientId, Sequence,
@@ -14,11 +14,11 @@ use catenary_packet::{
 use catenary_proto::packet::{self as w, packet_call::Call, proof::Proof as WireProof};
 use catenary_types::{AccountId, Height, Timestamp, UnixSeconds};
 
-pub fn samples() -> String {
+pub fn samples() -> Vec<Sample> {
     [clients(), packets(), governance(), records()].concat()
 }
 
-fn call(domain: PacketCall, wire: Call) -> String {
+fn call(domain: PacketCall, wire: Call) -> Sample {
     same(domain, w::PacketCall { call: Some(wire) })
 }
 
@@ -79,10 +79,10 @@ fn packet() -> (Packet, w::Packet) {
     (domain, wire)
 }
 
-fn clients() -> String {
+fn clients() -> Vec<Sample> {
     let (update, wire_update) = update(true);
     let (second, wire_second) = self::update(false);
-    [
+    vec![
         call(
             PacketCall::CreateClient(CreateClient {
                 chain_id: "cosmoshub-4".into(),
@@ -128,10 +128,9 @@ fn clients() -> String {
             }),
         ),
     ]
-    .concat()
 }
 
-fn packets() -> String {
+fn packets() -> Vec<Sample> {
     let (update, wire_update) = update(false);
     let (packet, wire_packet) = packet();
     let proof_height = Height(8);
@@ -139,18 +138,18 @@ fn packets() -> String {
     let wire_single = || WireProof::Single(w::MerkleProofs { proofs: vec![vec![1], vec![]] });
     let wire_multi = |bytes: Vec<u8>| WireProof::Multi(w::MultiproofBytes { bytes });
     let proof = |proof: WireProof| Some(w::Proof { proof: Some(proof) });
-    [
+    vec![
         call(
             PacketCall::Receive(Receive {
                 client: client(),
-                update: Some(update),
+                update: Some(update.clone()),
                 proof_height,
                 proof: Proof::multi(vec![3]),
                 packets: vec![packet.clone(), packet.clone()],
             }),
             Call::Receive(w::Receive {
                 client: wire_client(),
-                update: Some(wire_update),
+                update: Some(wire_update.clone()),
                 proof_height: 8,
                 proof: proof(wire_multi(vec![3])),
                 packets: vec![wire_packet.clone(), wire_packet.clone()],
@@ -159,14 +158,14 @@ fn packets() -> String {
         call(
             PacketCall::Acknowledge(Acknowledge {
                 client: client(),
-                update: None,
+                update: Some(update.clone()),
                 proof_height,
                 proof: single,
                 packets: vec![AcknowledgedPacket { packet: packet.clone(), acknowledgement: vec![9] }],
             }),
             Call::Acknowledge(w::Acknowledge {
                 client: wire_client(),
-                update: None,
+                update: Some(wire_update.clone()),
                 proof_height: 8,
                 proof: proof(wire_single()),
                 packets: vec![w::AcknowledgedPacket {
@@ -178,26 +177,25 @@ fn packets() -> String {
         call(
             PacketCall::Timeout(Timeout {
                 client: client(),
-                update: None,
+                update: Some(update),
                 proof_height,
                 proof: Proof::multi(Vec::new()),
                 packets: vec![packet],
             }),
             Call::Timeout(w::Timeout {
                 client: wire_client(),
-                update: None,
+                update: Some(wire_update),
                 proof_height: 8,
                 proof: proof(wire_multi(Vec::new())),
                 packets: vec![wire_packet],
             }),
         ),
     ]
-    .concat()
 }
 
-fn governance() -> String {
+fn governance() -> Vec<Sample> {
     let (packet, wire_packet) = packet();
-    [
+    vec![
         call(
             PacketCall::RecoverClient(RecoverClient { client: client(), substitute: ClientId::bft(9) }),
             Call::RecoverClient(w::RecoverClient {
@@ -214,43 +212,47 @@ fn governance() -> String {
             Call::RetryHeld(w::RetryHeld { packet: Some(wire_packet), acknowledgement: vec![1] }),
         ),
     ]
-    .concat()
 }
 
-fn records() -> String {
-    [
-        same(
-            ClientState {
-                chain_id: "ab-0123456789abcdef-1".into(),
-                trust_level: Fraction { numerator: 1, denominator: 3 },
-                quorum: Fraction { numerator: 2, denominator: 3 },
-                trusting_period_s: 4,
-                clock_drift_ms: 5,
-                update_bytes_max: 6,
-                standing: Standing::Frozen,
-                latest_height: Height(8),
-                latest_time: Timestamp(9),
-                oldest_height: Height(10),
-                quorum_height: Height(11),
-                generation: 12,
-                creator: AccountId([13; 20]),
-            },
-            w::ClientState {
-                chain_id: "ab-0123456789abcdef-1".into(),
-                trust_level: Some(w::Fraction { numerator: 1, denominator: 3 }),
-                quorum: Some(w::Fraction { numerator: 2, denominator: 3 }),
-                trusting_period_s: 4,
-                clock_drift_ms: 5,
-                update_bytes_max: 6,
-                standing: w::Standing::Frozen.into(),
-                latest_height: 8,
-                latest_time: 9,
-                oldest_height: 10,
-                quorum_height: 11,
-                generation: 12,
-                creator: vec![13; 20],
-            },
-        ),
+fn client_state(standing: Standing, wire_standing: w::Standing) -> Sample {
+    same(
+        ClientState {
+            chain_id: "ab-0123456789abcdef-1".into(),
+            trust_level: Fraction { numerator: 1, denominator: 3 },
+            quorum: Fraction { numerator: 2, denominator: 3 },
+            trusting_period_s: 4,
+            clock_drift_ms: 5,
+            update_bytes_max: 6,
+            standing,
+            latest_height: Height(8),
+            latest_time: Timestamp(9),
+            oldest_height: Height(10),
+            quorum_height: Height(11),
+            generation: 12,
+            creator: AccountId([13; 20]),
+        },
+        w::ClientState {
+            chain_id: "ab-0123456789abcdef-1".into(),
+            trust_level: Some(w::Fraction { numerator: 1, denominator: 3 }),
+            quorum: Some(w::Fraction { numerator: 2, denominator: 3 }),
+            trusting_period_s: 4,
+            clock_drift_ms: 5,
+            update_bytes_max: 6,
+            standing: wire_standing.into(),
+            latest_height: 8,
+            latest_time: 9,
+            oldest_height: 10,
+            quorum_height: 11,
+            generation: 12,
+            creator: vec![13; 20],
+        },
+    )
+}
+
+fn records() -> Vec<Sample> {
+    vec![
+        client_state(Standing::Sound, w::Standing::Sound),
+        client_state(Standing::Frozen, w::Standing::Frozen),
         same(
             ConsensusState {
                 time: Timestamp(1),
@@ -268,6 +270,10 @@ fn records() -> String {
             },
         ),
         same(
+            Counterparty { client: client(), status: LaneStatus::Open },
+            w::Counterparty { client: wire_client(), status: w::LaneStatus::Open.into() },
+        ),
+        same(
             Counterparty { client: client(), status: LaneStatus::Paused },
             w::Counterparty { client: wire_client(), status: w::LaneStatus::Paused.into() },
         ),
@@ -280,5 +286,4 @@ fn records() -> String {
             w::Held { commitment: vec![1; 32], acknowledgement: vec![2; 32], reason: "frozen".into() },
         ),
     ]
-    .concat()
 }

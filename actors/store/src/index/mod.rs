@@ -29,8 +29,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
-/// Memory for sled's page cache, in bytes.
-const CACHE_BYTES: u64 = 64 << 20;
+/// Memory for sled's page cache, in bytes; taken only as it fills. Far above what is read while it is being written: to
+/// read a page that was evicted before it reached the disk, sled 0.34 waits under a lock of the whole process for a
+/// writer that may wait for that lock, and with several nodes in a process that was seen to be for ever.
+const CACHE_BYTES: u64 = 1 << 30;
 
 /// Key of a space's digest; the keys of its owner start with another byte.
 const DIGEST_KEY: &[u8] = &[0];

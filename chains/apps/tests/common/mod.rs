@@ -1,0 +1,181 @@
+//! A chain of two banks with the apps `admin` and `asset`, block by block on a real state.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test uses its part, and a failed unwrap is a failed test"
+)]
+
+use catenary_apps::{
+    accounts::{AccountName, KeyGrant},
+    admin::{Admin, AdminCall, OpenAccount},
+    asset::{Asset, AssetCall, Create, Mint, Transfer, audit},
+};
+use catenary_crypto::SigningKey;
+use catenary_ledger::{
+    Apps, BlockContext, Executed, Inadmissible, Ledger, State, check_state,
+    records::{ReadRecords, committee_account},
+};
+use catenary_types::{
+    AccountId, Amount, AssetId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance,
+    Message, Organisation, Parameters, Receipt, RequestId, Role, Timestamp, UnixSeconds, Validator,
+    envelope::Transaction,
+    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+};
+
+/// When the chain starts.
+pub const START_S: u64 = 1_800_000_000;
+
+pub struct Chain {
+    pub ledger: Ledger,
+    pub state: State,
+    pub chain_id: ChainId,
+    requests: u8,
+}
+
+pub fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed; 32])
+}
+
+pub fn name(organisation: &str, number: &str) -> AccountName {
+    AccountName { organisation: organisation.parse().unwrap(), number: number.parse().unwrap() }
+}
+
+pub fn czk() -> AssetId {
+    "CZK".parse().unwrap()
+}
+
+pub fn apps() -> Apps {
+    Apps::default().with("admin", Admin).with("asset", Asset)
+}
+
+/// Two banks, A and B, each with an operator that issues; keys 1 and 2. The committee has key 8.
+pub fn genesis(start: UnixSeconds) -> Genesis {
+    let account = |organisation: &str, seed: u8| GenesisAccount {
+        organisation: organisation.parse().unwrap(),
+        number: "operator".parse().unwrap(),
+        threshold: 1,
+        keys: vec![AccountKey::ed25519(key(seed).public_key())],
+        roles: [Role::Issuer, Role::Operator].map(|role| GenesisRole { role }).to_vec(),
+    };
+    let organisations: Vec<Organisation> = ["A", "B"].map(|text| text.parse().unwrap()).to_vec();
+    let instance =
+        |kind: &str| GenesisInstance { name: kind.parse().unwrap(), kind: kind.parse().unwrap(), version: 1 };
+    Genesis {
+        name: "test".parse().unwrap(),
+        revision: 1,
+        suite: SUITE_ED25519_SHA256,
+        consensus: CONSENSUS_BFT,
+        time: start.start(),
+        parameters: Parameters::for_group_of(1),
+        validators: vec![Validator { public_key: key(9).public_key(), power: 10 }],
+        committee: Committee { threshold: 1, keys: vec![key(8).public_key()] },
+        organisations,
+        accounts: vec![account("A", 1), account("B", 2)],
+        instances: vec![instance("admin"), instance("asset")],
+    }
+}
+
+impl Chain {
+    pub fn new() -> Self {
+        Self::from_genesis(&genesis(UnixSeconds(START_S)))
+    }
+
+    pub fn from_genesis(genesis: &Genesis) -> Self {
+        let ledger = Ledger::new(apps());
+        let (chain_id, state) = (genesis.chain_id().unwrap(), ledger.genesis(genesis).unwrap());
+        Self { ledger, state, chain_id, requests: 0 }
+    }
+
+    pub fn sign(
+        &mut self,
+        sender: AccountId,
+        key: &SigningKey,
+        reference: Option<&str>,
+        calls: Vec<Call>,
+    ) -> Transaction {
+        self.requests += 1;
+        let body = Body {
+            chain_id: self.chain_id.clone(),
+            sender,
+            request_id: RequestId([self.requests; 16]),
+            valid_until: UnixSeconds(START_S + 100),
+            reference: reference.map(|text| text.parse().unwrap()),
+            calls,
+        };
+        Transaction::decode(&body.sign(&[key]).encode()).unwrap()
+    }
+
+    /// What the operator of an organisation signs.
+    pub fn operator(&mut self, organisation: &str, reference: Option<&str>, calls: Vec<Call>) -> Transaction {
+        let seed = if organisation == "A" { 1 } else { 2 };
+        self.sign(name(organisation, "operator").id(), &key(seed), reference, calls)
+    }
+
+    /// What the committee signs.
+    pub fn committee(&mut self, calls: Vec<AdminCall>) -> Transaction {
+        self.sign(committee_account(), &key(8), None, calls.into_iter().map(admin).collect())
+    }
+
+    pub fn time(&self) -> Timestamp {
+        Timestamp(UnixSeconds(START_S + 1).start().0 + self.state.height().0)
+    }
+
+    pub fn check(&self, transaction: &Transaction, time: Timestamp) -> Result<(), Inadmissible> {
+        let at = (self.state.height().next(), time);
+        let parameters = self.state.parameters();
+        check_state(&self.state, self.state.replay(), &parameters, &self.chain_id, transaction, at)
+    }
+
+    /// Executes transactions as the next block.
+    pub fn block(&mut self, transactions: &[Transaction]) -> Executed {
+        let time = self.time();
+        transactions.iter().for_each(|transaction| self.check(transaction, time).unwrap());
+        let height = self.state.height().next();
+        let context = BlockContext { chain_id: self.chain_id.clone(), height, time };
+        let executed = self.ledger.execute(&self.state, &context, transactions);
+        self.state.apply(&executed);
+        audit(&self.state).unwrap();
+        executed
+    }
+
+    /// Executes one transaction in a block of its own.
+    pub fn apply(&mut self, transaction: Transaction) -> Receipt {
+        self.block(&[transaction]).receipts.remove(0)
+    }
+
+    /// Executes calls of an operator in a block of their own.
+    pub fn run(&mut self, organisation: &str, reference: Option<&str>, calls: Vec<Call>) -> Receipt {
+        let transaction = self.operator(organisation, reference, calls);
+        self.apply(transaction)
+    }
+}
+
+pub fn admin(call: AdminCall) -> Call {
+    Call { instance: "admin".parse().unwrap(), message: call.encode() }
+}
+
+pub fn asset(call: AssetCall) -> Call {
+    Call { instance: "asset".parse().unwrap(), message: call.encode() }
+}
+
+pub fn create() -> Call {
+    asset(AssetCall::Create(Create { asset: czk(), decimals: 2 }))
+}
+
+pub fn mint(to: AccountName, amount: u128) -> Call {
+    asset(AssetCall::Mint(Mint { asset: czk(), to, amount: Amount(amount) }))
+}
+
+pub fn pay(to: AccountName, amount: u128) -> Call {
+    asset(AssetCall::Transfer(Transfer { asset: czk(), to, amount: Amount(amount), memo: String::new() }))
+}
+
+pub fn grant(seed: u8) -> KeyGrant {
+    KeyGrant { key: key(seed).public_key(), weight: 1 }
+}
+
+pub fn open(number: &str, seed: u8) -> Call {
+    let keys = vec![grant(seed)];
+    admin(AdminCall::OpenAccount(OpenAccount { number: number.parse().unwrap(), threshold: 1, keys }))
+}

@@ -1,0 +1,154 @@
+//! A block on its way: built by one node, judged by the others, executed by all.
+
+use crate::node::{Node, certify, genesis, key, pay, value, worker};
+use catenary_apps::admin::{AdminCall, SetParameters, SetValidators};
+use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
+use catenary_replica::{Input, Recovered};
+use catenary_types::{Block, Header, Height, Parameters, Receipt, Validator};
+use std::sync::Arc;
+
+/// Two nodes of a group of four; the first one builds.
+fn pair() -> (Node, Node) {
+    let node = || Node::start(worker(&genesis(4, |_| {})), Recovered::default());
+    (node(), node())
+}
+
+/// The first node's next block, with a payment in it.
+fn next_block(node: &mut Node, request: u8) -> Arc<Block> {
+    let envelope = node.envelope('A', request, vec![pay()]);
+    node.submit(vec![envelope]);
+    node.build().unwrap()
+}
+
+#[test]
+fn what_one_node_builds_the_others_find_valid_and_all_come_to_the_same_state() {
+    let (mut builder, mut other) = pair();
+    for request in 1..4 {
+        let block = next_block(&mut builder, request);
+        assert_eq!(builder.sent.last(), Some(&block), "the others need the body");
+        other.consensus.clear();
+        other.input(Input::Body(block.clone()));
+        assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
+        assert_eq!(
+            other.journal.last(),
+            Some(&block),
+            "no verdict before the body is on its way to the disk"
+        );
+        let (left, right) = (builder.decide(&block), other.decide(&block));
+        assert_eq!(
+            (left.executed.tip, left.executed.receipts),
+            (right.executed.tip, right.executed.receipts)
+        );
+        assert_eq!(builder.worker.state().app_hash(), other.worker.state().app_hash());
+    }
+    assert_eq!(other.replica.tip().height, Height(3));
+}
+
+#[test]
+fn headers_lag_the_state_by_one_block_and_sets_by_two() {
+    let mut node = Node::start(worker(&genesis(4, |_| {})), Recovered::default());
+    let old = node.worker.tip().clone();
+    let parameters = Parameters { block_interval_ms_min: 21, ..old.parameters.clone() };
+    let validators: Vec<_> =
+        (2..=5).map(|seed| Validator { public_key: key(seed).public_key(), power: 10 }).collect();
+    let decision = node.decision(
+        1,
+        vec![
+            AdminCall::SetParameters(SetParameters { parameters: parameters.clone() }),
+            AdminCall::SetValidators(SetValidators { validators }),
+        ],
+    );
+    node.submit(vec![decision]);
+    let mut headers: Vec<Header> = Vec::new();
+    let mut roots = vec![old.app_hash];
+    let mut results = vec![old.results_hash];
+    for _ in 0..2 {
+        let committed = node.commit();
+        headers.push(committed.executed.block.header.clone());
+        roots.push(node.worker.state().app_hash());
+        results.push(Receipt::results_hash(&committed.executed.receipts));
+    }
+    let envelope = node.envelope('A', 2, vec![pay()]);
+    node.submit(vec![envelope]);
+    headers.push(node.commit().executed.block.header.clone());
+    assert_ne!(roots[0], roots[1]);
+    let named: Vec<_> = headers.iter().map(|header| (header.app_hash, header.last_results_hash)).collect();
+    assert_eq!(named, roots.into_iter().zip(results).collect::<Vec<_>>());
+    let (old_set, new_set) = (old.next_validators.hash(), node.worker.tip().next_validators.hash());
+    assert_ne!(old_set, new_set);
+    let sets: Vec<_> =
+        headers.iter().map(|header| (header.validators_hash, header.next_validators_hash)).collect();
+    assert_eq!(sets, [(old_set, old_set), (old_set, new_set), (new_set, new_set)]);
+    let (old, new) = (old.parameters.hash(), parameters.hash());
+    let consensus: Vec<_> = headers.iter().map(|header| header.consensus_hash).collect();
+    assert_eq!(consensus, [old, new, new]);
+}
+
+#[test]
+fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
+    let (mut builder, mut other) = pair();
+    let mut block = (*next_block(&mut builder, 1)).clone();
+    block.header.app_hash = catenary_crypto::empty_root();
+    other.consensus.clear();
+    other.input(Input::Body(Arc::new(block.clone())));
+    assert_eq!(other.verdicts(), [(value(&block), Verdict::Invalid)]);
+    assert_eq!(other.rejected.len(), 1);
+    assert_eq!(other.rejected[0].0, value(&block));
+    assert!(other.rejected[0].1.contains("does not follow"), "{:?}", other.rejected);
+    assert!(other.journal.is_empty());
+}
+
+#[test]
+fn a_body_counts_once_and_only_at_its_height() {
+    let (mut builder, mut other) = pair();
+    let first = next_block(&mut builder, 1);
+    builder.decide(&first);
+    let second = next_block(&mut builder, 2);
+    other.consensus.clear();
+    other.input(Input::Body(second));
+    assert_eq!(other.verdicts(), [], "its time has not come");
+    for _ in 0..2 {
+        other.input(Input::Body(first.clone()));
+    }
+    assert_eq!(other.verdicts().len(), 1);
+    other.decide(&first);
+    other.input(Input::Body(first));
+    assert_eq!((other.verdicts().len(), other.journal.len()), (0, 1));
+}
+
+#[test]
+fn a_decision_waits_for_its_body() {
+    let (mut builder, mut other) = pair();
+    let block = next_block(&mut builder, 1);
+    let certificate = certify(other.worker.tip(), &block.header, 0, &[]);
+    other.input(Input::Decided(Decision { certificate, value: value(&block), evidence: Vec::new() }));
+    assert!(other.committed.is_empty());
+    other.input(Input::Body(block.clone()));
+    assert_eq!(other.committed.len(), 1);
+    assert_eq!(other.replica.tip().height, Height(1));
+}
+
+#[test]
+fn a_block_that_was_fetched_is_judged_as_one_and_a_kept_body_is_sent_again() {
+    let (mut builder, mut other) = pair();
+    let block = next_block(&mut builder, 1);
+    builder.sent.clear();
+    builder.input(Input::Restream(value(&block)));
+    assert_eq!(builder.sent, [block.clone()]);
+    let origin = |node: &mut Node| {
+        let inputs = std::mem::take(&mut node.consensus);
+        let origin = |input: &ConsensusInput| match input {
+            ConsensusInput::Verdict { origin, .. } => Some(*origin),
+            _ => None,
+        };
+        inputs.iter().filter_map(origin).collect::<Vec<_>>()
+    };
+    other.consensus.clear();
+    other.input(Input::Judge(value(&block)));
+    assert_eq!(origin(&mut other), [], "the body is missing");
+    other.input(Input::Body(block.clone()));
+    assert_eq!(origin(&mut other), [Origin::Sync]);
+    builder.consensus.clear();
+    builder.input(Input::Judge(value(&block)));
+    assert_eq!(origin(&mut builder), [Origin::Sync], "the body was there");
+}

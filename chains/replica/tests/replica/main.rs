@@ -1,0 +1,10 @@
+//! A replica and its worker from the outside: what waits, what is built, what is refused, and what a restart finds.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+mod blocks;
+mod node;
+mod pool;
+mod restart;
+mod timing;
+mod validity;
