@@ -84,6 +84,11 @@ impl DataDir {
         self.path.join("journal")
     }
 
+    /// The guard's file.
+    pub fn guard(&self) -> PathBuf {
+        self.path.join("guard")
+    }
+
     /// Folder of the index. Whoever deletes it loses nothing but the time of a rebuild.
     pub fn index(&self) -> PathBuf {
         self.path.join("index")

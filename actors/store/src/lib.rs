@@ -3,19 +3,20 @@
 //! ```text
 //! <dir>/LOCK                        held while a node runs
 //! <dir>/FORMAT                      layout version
+//! <dir>/guard                       newest own signature of each chain    (docs/formats/guard.md)
 //! <dir>/journal/<number>.journal    one journal per node, group commit   (docs/formats/journal.md)
 //! <dir>/chains/<chain id>/genesis   the genesis document
 //! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
 //! <dir>/index/                      sled, rebuildable, every value sealed
 //! ```
 //!
-//! Formats, scans and repair plans come from `catenary-journal`; this crate reads, writes and flushes. Two
-//! threads serve all chains of a node: the journal writer and the block log writer.
+//! Formats, scans and repair plans come from `catenary-journal`; this crate reads, writes and flushes. Three
+//! threads serve all chains of a node: the journal writer, the guard and the block log writer.
 //!
 //! # Invariants
 //!
 //! - A write or flush error is final: nothing is retried, and everything after it fails with the same error.
-//!   One of the journal concerns the node, one of a block log or of the index one chain.
+//!   One of journal or guard concerns the node, one of a block log or of the index one chain.
 //! - A completion runs only after the records it belongs to are flushed, in the order of the appends.
 //! - No byte is served that was not verified against its checksum when it was read.
 //! - Only what was never acknowledged is cut off; damaged files stay as they are and are named.
@@ -25,6 +26,7 @@ pub mod block_log;
 mod data_dir;
 mod error;
 mod files;
+pub mod guard;
 pub mod index;
 pub mod journal;
 mod threads;

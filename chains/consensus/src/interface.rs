@@ -107,6 +107,8 @@ pub enum Input {
         /// Time of the header that it is for.
         time: Timestamp,
     },
+    /// Raises the guard: at or below this mark nothing is signed any more. For a validator that lost its memory.
+    Raise(Mark),
     /// A deadline passed. Every other input fires what is due as well.
     Fired,
 }
@@ -129,6 +131,9 @@ pub enum AbstainReason {
     Refused(Refusal),
     /// The replayed journal led to another message than the one recorded.
     Diverged,
+    /// The guard knows a message of this height, or of a later one, that the journal does not: it lost its records, and
+    /// with them maybe a lock.
+    Unremembered(Mark),
     /// A peer showed an own signature that this node does not remember: its journal was rolled back, or someone else
     /// uses its key.
     Forgotten(Mark),

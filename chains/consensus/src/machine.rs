@@ -7,12 +7,12 @@ use crate::engine::{
 use crate::host::{Host, Running};
 use crate::interface::{AbstainReason, Effect, Error, Input, StartHeight, Step, Verdict, Voting};
 use crate::journal::{Entry, Origin, Record};
-use crate::message::{Message, ROUND_LIMIT, ValueId};
+use crate::message::{Message, ROUND_LIMIT, SignedVote, ValueId, Vote};
 use crate::pending::{HEIGHTS_AHEAD_MAX, Peer, Pending, Waiting};
 use crate::signer::{Mark, Signer};
 use crate::timeliness::Judgement;
 use crate::verify::{SignatureCache, Verifier};
-use catenary_types::{Address, Certificate, ChainId, CommitSignature, Height, Timestamp};
+use catenary_types::{Address, Certificate, ChainId, CommitSignature, Height, Timestamp, VoteKind};
 use std::collections::{BTreeSet, VecDeque};
 
 /// An observer's address: no key hashes to it.
@@ -70,6 +70,7 @@ impl Consensus {
                 self.learn(height, value, builder, verdict, origin);
             }
             Input::Synced { peer, certificate, time } => self.sync(peer, &certificate, time),
+            Input::Raise(mark) => self.host.adopt(mark),
             Input::Fired => {}
         }
         self.settle();
@@ -145,12 +146,13 @@ impl Consensus {
     fn replay(&mut self, records: &[Record], entries: &[Entry]) {
         let (height, running) = (self.host.height(), &mut self.host.running);
         let address = self.host.signer.as_ref().map_or(NOBODY, Signer::address);
-        let voting = running.start.voting == Voting::Vote;
         let set = running.set.clone();
         running.replayed = Some(records.iter().cloned().collect::<BTreeSet<_>>());
         running.held_build = None;
         running.journal.clear();
         self.remember(entries);
+        let running = &self.host.running;
+        let voting = running.start.voting == Voting::Vote;
 
         let mut state =
             engine::new_state(convert::height(height), set.clone(), context::Member(address), voting);
@@ -189,8 +191,11 @@ impl Consensus {
         }
     }
 
-    /// Raises the guard over every own message of the journal: the union of both copies counts.
+    /// Raises the guard over every own message of the journal: the union of both copies counts. If the guard knows of one
+    /// that the journal does not, this height is followed without voting.
     fn remember(&mut self, entries: &[Entry]) {
+        let guarded = self.mark().filter(|mark| mark.height >= self.host.height());
+        let mut unremembered = guarded;
         for entry in entries {
             let message = match entry {
                 Entry::Vote(signed) => Message::Vote(*signed),
@@ -198,8 +203,15 @@ impl Consensus {
                 Entry::Timeout { .. } | Entry::Judged { .. } | Entry::Polka(_) => continue,
             };
             for mark in self.host.own_marks(&message) {
+                unremembered.take_if(|guarded| *guarded == mark);
                 self.host.adopt(mark);
             }
+        }
+        if let Some(mark) = unremembered
+            && self.host.running.start.voting == Voting::Vote
+        {
+            self.host.running.start.voting = Voting::Follow;
+            self.host.abstain(AbstainReason::Unremembered(mark));
         }
     }
 
@@ -285,12 +297,7 @@ impl Consensus {
 
     /// Takes a message of the running height. The engine verifies it and ignores what it cannot use.
     fn accept(&mut self, message: Message) {
-        if let Some(mark) = self.host.forgotten(&message) {
-            self.host.adopt(mark);
-            if self.host.running.start.voting == Voting::Vote {
-                self.abstain(AbstainReason::Forgotten(mark));
-            }
-        }
+        self.notice_forgotten(&message);
         let input = match &message {
             Message::Proposal(signed) if !self.host.running.values.admits(&signed.proposal) => return,
             Message::Proposal(signed) => engine::Input::Proposal(convert::proposal(signed)),
@@ -301,6 +308,15 @@ impl Consensus {
             }
         };
         self.queue.push_back(input);
+    }
+
+    /// An own signature that this node does not remember: from here on it follows.
+    fn notice_forgotten(&mut self, message: &Message) {
+        let Some(mark) = self.host.forgotten(message) else { return };
+        self.host.adopt(mark);
+        if self.host.running.start.voting == Voting::Vote {
+            self.abstain(AbstainReason::Forgotten(mark));
+        }
     }
 
     fn propose(&mut self, height: Height, round: u32, value: ValueId) {
@@ -335,6 +351,9 @@ impl Consensus {
         self.host.sync_peer = Some(peer);
         if let Some(reason) = self.malformed(certificate, time) {
             return self.host.refuse_sync(certificate.height, reason.into());
+        }
+        for message in certified_votes(certificate) {
+            self.notice_forgotten(&message);
         }
         if self.state.is_none() {
             self.begin(&[]);
@@ -459,6 +478,21 @@ impl Consensus {
 
 /// The engine wants to know which peer a certificate came from; the machine remembers it itself. Code 0, length 0.
 const NO_PEER_ID: [u8; 2] = [0, 0];
+
+/// The precommits of a certificate.
+fn certified_votes(certificate: &Certificate) -> impl Iterator<Item = Message> + '_ {
+    certificate.signatures.iter().filter_map(|entry| {
+        let CommitSignature::Commit { address, time, signature } = entry else { return None };
+        let vote = Vote {
+            kind: VoteKind::Precommit,
+            height: certificate.height,
+            round: certificate.round,
+            value: Some(ValueId { block: certificate.block, time: *time }),
+            validator: *address,
+        };
+        Some(Message::Vote(SignedVote { vote, signature: *signature }))
+    })
+}
 
 /// Whether the encodings that signatures cover can hold the rounds of a message from outside.
 fn rounds_fit(message: &Message) -> bool {

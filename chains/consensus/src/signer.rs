@@ -49,6 +49,16 @@ impl Mark {
         Self { height, round, step, digest: sha256(sign_bytes) }
     }
 
+    /// A mark above everything of a height: nothing up to it is ever signed again.
+    pub fn end_of(height: Height) -> Self {
+        Self { height, round: u32::MAX, step: SignedStep::Precommit, digest: Hash::default() }
+    }
+
+    /// The mark of a key that has signed nothing.
+    pub fn nothing() -> Self {
+        Self { height: Height(0), round: 0, step: SignedStep::Proposal, digest: Hash::default() }
+    }
+
     /// Fixed-size bytes for the guard's file: height, round, step, digest, numbers big-endian.
     pub fn encode(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];

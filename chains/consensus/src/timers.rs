@@ -32,7 +32,7 @@ impl Default for Timeouts {
             precommit_ms: 500,
             round_delta_ms: 250,
             rebroadcast_ms: 2_000,
-            limit_ms: 60_000,
+            limit_ms: 10_000,
         }
     }
 }

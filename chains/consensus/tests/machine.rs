@@ -240,7 +240,8 @@ fn what_the_guard_refuses_is_not_signed_and_the_height_is_followed() {
     let other = group.vote(3, VoteKind::Prevote, 1, Some(value("other")));
     let bytes = other.vote.sign_bytes(&group.chain_id, LAST);
     let mark = Mark::new(Height(1), 0, SignedStep::Prevote, &bytes);
-    let (mut machine, _) = group.machine(3, Some(mark), group.start(Start::Now));
+    let (mut machine, _) = group.machine(3, None, group.start(Start::Now));
+    assert_eq!(machine.step(NOW, Input::Raise(mark)).mark, Some(mark));
     machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
     let step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Consensus));
     let refused = |effect: &Effect| matches!(effect, Effect::Abstain { reason: AbstainReason::Refused(refusal), .. } if refusal.signed == mark);
@@ -256,6 +257,21 @@ fn what_the_guard_refuses_is_not_signed_and_the_height_is_followed() {
     }
     let decision = decision(&last).expect("three of four");
     assert_eq!(decision.certificate, group.certificate(value("block"), &[0, 1, 2]));
+}
+
+#[test]
+fn a_height_of_which_the_guard_knows_more_than_the_journal_is_followed() {
+    let group = Group::new(4);
+    let bytes = group.vote(3, VoteKind::Prevote, 1, Some(value("lost"))).vote.sign_bytes(&group.chain_id, LAST);
+    for height in [1, 2] {
+        let mark = Mark::new(Height(height), 0, SignedStep::Prevote, &bytes);
+        let (mut machine, step) = group.machine(3, Some(mark), group.start(Start::Now));
+        let reason = AbstainReason::Unremembered(mark);
+        assert!(step.now.contains(&Effect::Abstain { height: Height(1), reason }), "{:?}", step.now);
+        machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
+        let step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Consensus));
+        assert_eq!(votes(&step), [], "a later round would be open to it, but its lock is lost");
+    }
 }
 
 #[test]

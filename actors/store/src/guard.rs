@@ -1,0 +1,259 @@
+//! The guard's file on disk: one thread per node with group commit, like the journal.
+//!
+//! It holds, for ever, the newest mark of each chain: the highest message that this node signed there. The journal holds
+//! the messages themselves. A mark goes to the disk after the journal's records have got there, so that no crash leaves
+//! it ahead of the journal, and nothing is sent before both are there.
+
+use crate::FileError;
+use crate::files;
+use crate::threads;
+use catenary_journal::UnsupportedVersion;
+use catenary_journal::guard::{self, MARK_LEN, Marks, RECORD_LEN};
+use catenary_journal::journal::ChainTag;
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use thiserror::Error;
+
+/// The file is written anew when it has grown by this much, in bytes.
+const GROWTH_MAX: usize = 1 << 20;
+
+/// The guard's file cannot be opened. Damage is no reason: see [`Found::complete`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It was written by a newer build.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
+}
+
+/// Runs on the guard's thread once the mark is flushed, or with the error; then every later one fails too.
+pub type Completion = Box<dyn FnOnce(Result<(), FileError>) + Send>;
+
+/// What was there when the guard was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The newest marks that read.
+    pub marks: Marks,
+    /// Whether the file was there and every record of it reads.
+    pub complete: bool,
+}
+
+/// Owns the thread; dropping it writes what is queued.
+#[derive(Debug)]
+pub struct GuardWriter {
+    guard: Guard,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Raises marks; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    commands: Sender<Command>,
+    fsyncs: Arc<AtomicU64>,
+}
+
+enum Command {
+    Raise { chain: ChainTag, mark: [u8; MARK_LEN], on_durable: Completion },
+    Close,
+}
+
+impl GuardWriter {
+    /// Opens the file, creating it if need be, and says what was in it. A damaged file is written anew with what reads.
+    pub fn open(path: &Path) -> Result<(Self, Found), OpenError> {
+        let found = if path.exists() {
+            let scan = guard::scan(&files::read(path)?)?;
+            Found { marks: scan.marks, complete: scan.complete }
+        } else {
+            Found::default()
+        };
+        files::replace(path, &guard::file(&found.marks))?;
+        let fsyncs = Arc::new(AtomicU64::new(2));
+        let writer = Writer {
+            file: append_to(path)?,
+            path: path.to_path_buf(),
+            marks: found.marks.clone(),
+            grown: 0,
+            failure: None,
+            fsyncs: fsyncs.clone(),
+        };
+        // Each chain has at most a few marks under way, which bounds the queue.
+        let (commands, queue) = crossbeam_channel::unbounded();
+        let thread = threads::spawn("guard", move || writer.run(&queue))?;
+        Ok((Self { guard: Guard { commands, fsyncs }, thread: Some(thread) }, found))
+    }
+
+    /// A handle to raise marks with.
+    pub fn guard(&self) -> Guard {
+        self.guard.clone()
+    }
+}
+
+impl Drop for GuardWriter {
+    fn drop(&mut self) {
+        // A send fails only if the thread is gone already.
+        let _ = self.guard.commands.send(Command::Close);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Guard {
+    /// Queues a mark; never waits.
+    pub fn raise(&self, chain: ChainTag, mark: [u8; MARK_LEN], on_durable: Completion) {
+        if let Err(refused) = self.commands.send(Command::Raise { chain, mark, on_durable })
+            && let Command::Raise { on_durable, .. } = refused.0
+        {
+            on_durable(Err(closed()));
+        }
+    }
+
+    /// Flushes so far.
+    pub fn fsyncs(&self) -> u64 {
+        self.fsyncs.load(Ordering::Relaxed)
+    }
+}
+
+fn closed() -> FileError {
+    let gone = std::io::Error::new(std::io::ErrorKind::BrokenPipe, "the guard is closed");
+    FileError::of("write", Path::new("guard"))(gone)
+}
+
+fn append_to(path: &Path) -> Result<File, FileError> {
+    OpenOptions::new().append(true).open(path).map_err(FileError::of("open", path))
+}
+
+struct Writer {
+    path: PathBuf,
+    file: File,
+    marks: Marks,
+    /// Bytes appended since the file was written as a whole.
+    grown: usize,
+    /// Final: the kernel may have dropped what was written before.
+    failure: Option<FileError>,
+    fsyncs: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn run(mut self, queue: &Receiver<Command>) {
+        let mut closes = false;
+        while !closes && let Ok(first) = queue.recv() {
+            let mut raised = Marks::new();
+            let mut completions = Vec::new();
+            for command in std::iter::once(first).chain(queue.try_iter()) {
+                match command {
+                    Command::Raise { chain, mark, on_durable } => {
+                        let newest = raised.entry(chain).or_insert(mark);
+                        *newest = mark.max(*newest);
+                        completions.push(on_durable);
+                    }
+                    Command::Close => closes = true,
+                }
+            }
+            if let Err(error) = self.write(&raised) {
+                self.failure.get_or_insert(error);
+            }
+            for on_durable in completions {
+                on_durable(self.failure.clone().map_or(Ok(()), Err));
+            }
+        }
+    }
+
+    fn write(&mut self, raised: &BTreeMap<ChainTag, [u8; MARK_LEN]>) -> Result<(), FileError> {
+        if self.failure.is_some() || raised.is_empty() {
+            return Ok(());
+        }
+        for (chain, mark) in raised {
+            let newest = self.marks.entry(*chain).or_insert(*mark);
+            *newest = (*mark).max(*newest);
+        }
+        self.grown += raised.len() * RECORD_LEN;
+        if self.grown > GROWTH_MAX {
+            files::replace(&self.path, &guard::file(&self.marks))?;
+            self.file = append_to(&self.path)?;
+            self.grown = 0;
+            self.fsyncs.fetch_add(2, Ordering::Relaxed);
+            return Ok(());
+        }
+        let records: Vec<_> = raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
+        self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
+        self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_crypto::sha256;
+    use std::sync::mpsc;
+
+    fn chain(number: u8) -> ChainTag {
+        ChainTag(sha256(&[number]))
+    }
+
+    fn raise(guard: &Guard, number: u8, mark: u8) {
+        let (done, wait) = mpsc::channel();
+        guard.raise(chain(number), [mark; MARK_LEN], Box::new(move |result| done.send(result).unwrap()));
+        wait.recv().unwrap().unwrap();
+    }
+
+    #[test]
+    fn marks_survive_and_never_fall() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard");
+        let (writer, found) = GuardWriter::open(&path).unwrap();
+        assert_eq!(found, Found::default());
+        for (number, mark) in [(1, 5), (2, 7), (1, 3), (1, 6)] {
+            raise(&writer.guard(), number, mark);
+        }
+        let expected = Marks::from([(chain(1), [6; MARK_LEN]), (chain(2), [7; MARK_LEN])]);
+        // As another process would find it if this one died now.
+        let copy = folder.path().join("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        let (_writer, found) = GuardWriter::open(&copy).unwrap();
+        assert_eq!(found, Found { marks: expected, complete: true });
+    }
+
+    #[test]
+    fn a_file_that_has_grown_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard");
+        let (writer, _) = GuardWriter::open(&path).unwrap();
+        let many = GROWTH_MAX / RECORD_LEN + 2;
+        for at in 0..many {
+            let mut mark = [0; MARK_LEN];
+            mark[..8].copy_from_slice(&(at as u64).to_be_bytes());
+            writer.guard().raise(chain(1), mark, Box::new(|result| result.unwrap()));
+        }
+        raise(&writer.guard(), 1, 255);
+        assert!(std::fs::metadata(&path).unwrap().len() < GROWTH_MAX as u64);
+        drop(writer);
+        assert_eq!(GuardWriter::open(&path).unwrap().1.marks[&chain(1)], [255; MARK_LEN]);
+    }
+
+    #[test]
+    fn damage_is_reported_once_and_what_reads_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard");
+        let (writer, _) = GuardWriter::open(&path).unwrap();
+        (1..=2).for_each(|number| raise(&writer.guard(), number, number));
+        drop(writer);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[guard::HEADER_LEN + 40] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let (writer, found) = GuardWriter::open(&path).unwrap();
+        assert_eq!(found, Found { marks: Marks::from([(chain(2), [2; MARK_LEN])]), complete: false });
+        drop(writer);
+        assert!(GuardWriter::open(&path).unwrap().1.complete);
+    }
+}

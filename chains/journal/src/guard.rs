@@ -1,0 +1,161 @@
+//! The guard's file: the newest mark of each chain, the second copy of what was signed.
+//!
+//! A mark is opaque here but for its order: of two marks of a chain the greater bytes count. Records are appended; the
+//! file is written anew when it has grown. Bytes: `docs/formats/guard.md`.
+
+use crate::journal::ChainTag;
+use crate::layout::{CHECKSUM_LEN, Checksum, Reader, UnsupportedVersion, checksum};
+use std::collections::BTreeMap;
+
+/// Bytes of a mark.
+pub const MARK_LEN: usize = 45;
+/// Bytes of the file's header.
+pub const HEADER_LEN: usize = 24;
+/// Bytes of a record.
+pub const RECORD_LEN: usize = 32 + MARK_LEN + 3 + CHECKSUM_LEN;
+
+const MAGIC: &[u8; 8] = b"CATENGRD";
+const VERSION: u32 = 1;
+const HEADER_TAG: &[u8] = b"catenary/guard/header/1";
+const RECORD_TAG: &[u8] = b"catenary/guard/record/1";
+
+/// The newest mark of each chain.
+pub type Marks = BTreeMap<ChainTag, [u8; MARK_LEN]>;
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// Every mark that reads is at most the one here.
+    pub marks: Marks,
+    /// Whether every record reads that was ever acknowledged. If not, a newer mark may have been lost.
+    pub complete: bool,
+}
+
+/// A whole file with these marks.
+pub fn file(marks: &Marks) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_LEN + marks.len() * RECORD_LEN);
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&VERSION.to_be_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    let sum = checksum(&[HEADER_TAG, &bytes]);
+    bytes.extend_from_slice(&sum);
+    marks.iter().for_each(|(chain, mark)| bytes.extend_from_slice(&record(*chain, mark)));
+    bytes
+}
+
+/// A record.
+pub fn record(chain: ChainTag, mark: &[u8; MARK_LEN]) -> [u8; RECORD_LEN] {
+    let mut bytes = [0; RECORD_LEN];
+    bytes[..32].copy_from_slice(chain.0.as_bytes());
+    bytes[32..32 + MARK_LEN].copy_from_slice(mark);
+    let sum = checksum(&[RECORD_TAG, &bytes[..RECORD_LEN - CHECKSUM_LEN]]);
+    bytes[RECORD_LEN - CHECKSUM_LEN..].copy_from_slice(&sum);
+    bytes
+}
+
+/// Reads a file. Any bytes give a result.
+///
+/// A last record that is cut short, or zero from its first byte, was never acknowledged. Everything else that does not
+/// read is damage.
+pub fn scan(bytes: &[u8]) -> Result<Scan, UnsupportedVersion> {
+    let mut scan = Scan { marks: Marks::new(), complete: read_header(bytes)? };
+    let records = bytes.get(HEADER_LEN..).unwrap_or_default();
+    let (records, _cut) = records.as_chunks::<RECORD_LEN>();
+    for (at, bytes) in records.iter().enumerate() {
+        match read_record(bytes) {
+            Some((chain, mark)) => {
+                let newest = scan.marks.entry(chain).or_insert(mark);
+                *newest = mark.max(*newest);
+            }
+            None => {
+                let torn = records[at..].iter().flatten().all(|byte| *byte == 0);
+                scan.complete &= torn;
+            }
+        }
+    }
+    Ok(scan)
+}
+
+/// Whether the header reads; an error if another version wrote it.
+fn read_header(bytes: &[u8]) -> Result<bool, UnsupportedVersion> {
+    let Some((header, sum)) = bytes.get(..HEADER_LEN).and_then(|header| header.split_last_chunk::<CHECKSUM_LEN>())
+    else {
+        return Ok(false);
+    };
+    if checksum(&[HEADER_TAG, header]) != *sum || !header.starts_with(MAGIC) {
+        return Ok(false);
+    }
+    match Reader(&header[MAGIC.len()..]).u32() {
+        Some(VERSION) => Ok(true),
+        found => Err(UnsupportedVersion { found: found.unwrap_or_default(), supported: VERSION }),
+    }
+}
+
+fn read_record(bytes: &[u8; RECORD_LEN]) -> Option<(ChainTag, [u8; MARK_LEN])> {
+    let mut reader = Reader(bytes);
+    let chain = ChainTag(reader.hash()?);
+    let mark = reader.array()?;
+    reader.take(3)?;
+    let sum: Checksum = reader.array()?;
+    (checksum(&[RECORD_TAG, &bytes[..RECORD_LEN - CHECKSUM_LEN]]) == sum).then_some((chain, mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_crypto::sha256;
+
+    fn chain(name: &str) -> ChainTag {
+        ChainTag(sha256(name.as_bytes()))
+    }
+
+    fn marks() -> Marks {
+        Marks::from([(chain("one"), [1; MARK_LEN]), (chain("two"), [2; MARK_LEN])])
+    }
+
+    #[test]
+    fn bytes_are_pinned() {
+        assert_eq!(hex::encode(file(&marks())), include_str!("../fixtures/guard.hex").trim());
+    }
+
+    #[test]
+    fn a_file_reads_back_and_the_greatest_mark_of_a_chain_counts() {
+        let mut bytes = file(&marks());
+        assert_eq!(scan(&bytes), Ok(Scan { marks: marks(), complete: true }));
+        bytes.extend_from_slice(&record(chain("one"), &[9; MARK_LEN]));
+        bytes.extend_from_slice(&record(chain("one"), &[3; MARK_LEN]));
+        let found = scan(&bytes).unwrap();
+        assert_eq!((found.marks[&chain("one")], found.complete), ([9; MARK_LEN], true));
+    }
+
+    #[test]
+    fn a_tail_that_was_never_acknowledged_is_no_damage() {
+        let whole = file(&marks());
+        for cut in HEADER_LEN..whole.len() {
+            assert!(scan(&whole[..cut]).unwrap().complete, "cut at {cut}");
+        }
+        let zeroed = [whole.clone(), vec![0; 2 * RECORD_LEN]].concat();
+        assert_eq!(scan(&zeroed), Ok(Scan { marks: marks(), complete: true }));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let whole = file(&marks());
+        for at in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[at / 8] ^= 1 << (at % 8);
+            let found = scan(&flipped).unwrap();
+            assert!(!found.complete, "bit {at}");
+            assert!(found.marks.iter().all(|(chain, mark)| marks().get(chain) == Some(mark)), "bit {at}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let mut bytes = file(&Marks::new());
+        bytes[11] = 2;
+        let sum = checksum(&[HEADER_TAG, &bytes[..16]]);
+        bytes[16..].copy_from_slice(&sum);
+        assert_eq!(scan(&bytes), Err(UnsupportedVersion { found: 2, supported: 1 }));
+    }
+}
