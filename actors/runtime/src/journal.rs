@@ -1,10 +1,13 @@
 //! One chain's part of the node's journal: what is appended, and what a rebuild of the chain needs of it.
 
 use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
-use catenary_crypto::sha256;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_replica::Recovered;
-use catenary_store::journal::{Journal, JournalError, Refused};
+use catenary_store::{
+    FileError,
+    guard::Guard,
+    journal::{Journal, JournalError, Refused},
+};
 use catenary_types::{Block, ChainId, Height, Message};
 use std::{
     collections::BTreeMap,
@@ -15,8 +18,8 @@ use std::{
 const KIND_BODY: u8 = 1;
 /// An input that the consensus engine consumed.
 const KIND_CONSENSUS: u8 = 2;
-/// The highest message signed.
-const KIND_MARK: u8 = 3;
+/// The block log held this height, flushed, when the chain was opened.
+const KIND_FLUSHED: u8 = 3;
 
 /// The journal as one chain uses it; cheap to clone.
 ///
@@ -24,6 +27,7 @@ const KIND_MARK: u8 = 3;
 #[derive(Clone)]
 pub struct ChainJournal {
     journal: Journal,
+    guard: Guard,
     chain: ChainTag,
     tail: Arc<Mutex<BTreeMap<u64, Vec<Record>>>>,
 }
@@ -42,17 +46,17 @@ pub struct UnreadableRecord {
 
 /// The tag of a chain in the journal.
 pub fn chain_tag(chain_id: &ChainId) -> ChainTag {
-    ChainTag(sha256(chain_id.as_str().as_bytes()))
+    ChainTag::of(chain_id.as_str())
 }
 
 impl ChainJournal {
     /// The part of a chain, with what a scan of the journal found of it.
-    pub fn new(journal: Journal, chain_id: &ChainId, found: Vec<Record>) -> Self {
+    pub fn new(journal: Journal, guard: Guard, chain_id: &ChainId, found: Vec<Record>) -> Self {
         let mut tail = BTreeMap::<u64, Vec<Record>>::new();
         for record in found {
             tail.entry(record.height).or_default().push(record);
         }
-        Self { journal, chain: chain_tag(chain_id), tail: Arc::new(Mutex::new(tail)) }
+        Self { journal, guard, chain: chain_tag(chain_id), tail: Arc::new(Mutex::new(tail)) }
     }
 
     /// Appends a body.
@@ -61,7 +65,8 @@ impl ChainJournal {
         self.append(vec![self.record(block.header.height, KIND_BODY, block.encode())], Box::new(|_| ()))
     }
 
-    /// Appends what one step of consensus left; `on_durable` runs on the writer's thread.
+    /// Appends what one step of consensus left; `on_durable` runs on the writer's thread, or on the guard's: a mark is
+    /// written once the records are on the disk, so that the guard never knows more than the journal.
     pub fn append_step(
         &self,
         records: Vec<ConsensusRecord>,
@@ -69,14 +74,22 @@ impl ChainJournal {
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
         let record = |record: ConsensusRecord| self.record(record.height, KIND_CONSENSUS, record.bytes);
-        let mark = mark.map(|mark| self.record(mark.height, KIND_MARK, mark.encode().to_vec()));
-        self.append(records.into_iter().map(record).chain(mark).collect(), on_durable)
+        let records = records.into_iter().map(record).collect();
+        let Some(mark) = mark else { return self.append(records, on_durable) };
+        let (guard, chain) = (self.guard.clone(), self.chain);
+        let then_mark = move |result: Result<(), JournalError>| match result {
+            Ok(()) => {
+                let on_mark = move |result: Result<(), FileError>| on_durable(result.map_err(JournalError::File));
+                guard.raise(chain, mark.encode(), Box::new(on_mark));
+            }
+            Err(error) => on_durable(Err(error)),
+        };
+        self.append(records, Box::new(then_mark))
     }
 
     /// What a rebuild of the chain starts from: everything above its newest stored block.
-    pub fn recovered(&self) -> Result<(Recovered, Option<Mark>), UnreadableRecord> {
+    pub fn recovered(&self) -> Result<Recovered, UnreadableRecord> {
         let mut recovered = Recovered::default();
-        let mut newest: Option<Mark> = None;
         for record in self.tail().values().flatten() {
             let height = Height(record.height);
             let failed = |reason: String| UnreadableRecord { height, kind: record.kind, reason };
@@ -88,17 +101,35 @@ impl ChainJournal {
                 KIND_CONSENSUS => {
                     recovered.records.push(ConsensusRecord { height, bytes: record.payload.clone() });
                 }
-                KIND_MARK => {
-                    let bytes = record.payload.as_slice().try_into().ok();
-                    let mark = bytes.and_then(Mark::decode).ok_or_else(|| failed("not a mark".into()))?;
-                    if mark.is_above(newest.as_ref()) {
-                        newest = Some(mark);
-                    }
-                }
+                KIND_FLUSHED => {}
                 _ => return Err(failed("unknown kind".into())),
             }
         }
-        Ok((recovered, newest))
+        Ok(recovered)
+    }
+
+    /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
+    /// and the block after `tip` is not here either.
+    pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
+        let tail = self.tail();
+        let next = tip.next().0;
+        let decided = |record: &Record| match record.kind {
+            KIND_FLUSHED => record.height,
+            _ => record.height.saturating_sub(1),
+        };
+        let decided = tail.range(next..).flat_map(|(_, records)| records).map(decided).max()?;
+        let has_next = tail.get(&next).is_some_and(|records| records.iter().any(|one| one.kind == KIND_BODY));
+        (decided > tip.0 && !has_next).then_some(Height(decided))
+    }
+
+    /// Remembers how far the block log is flushed, so that its end is missed if it goes; then trims up to there. May wait,
+    /// so it is not for actors.
+    pub fn opened(&self, flushed: Height) -> Result<(), Refused> {
+        if flushed > Height(0) {
+            self.journal.append(vec![self.record(flushed, KIND_FLUSHED, Vec::new())], Box::new(|_| ()))?;
+            self.trim(flushed);
+        }
+        Ok(())
     }
 
     /// Blocks up to this height are flushed in the block log; their records are no longer needed.

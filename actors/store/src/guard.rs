@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use thiserror::Error;
 
@@ -57,7 +57,16 @@ pub struct GuardWriter {
 #[derive(Clone, Debug)]
 pub struct Guard {
     commands: Sender<Command>,
-    fsyncs: Arc<AtomicU64>,
+    shared: Arc<Shared>,
+}
+
+/// What handles and thread both see.
+#[derive(Debug, Default)]
+struct Shared {
+    marks: Mutex<Marks>,
+    /// Final: the kernel may have dropped what was written before.
+    failure: OnceLock<FileError>,
+    fsyncs: AtomicU64,
 }
 
 enum Command {
@@ -75,19 +84,13 @@ impl GuardWriter {
             Found::default()
         };
         files::replace(path, &guard::file(&found.marks))?;
-        let fsyncs = Arc::new(AtomicU64::new(2));
-        let writer = Writer {
-            file: append_to(path)?,
-            path: path.to_path_buf(),
-            marks: found.marks.clone(),
-            grown: 0,
-            failure: None,
-            fsyncs: fsyncs.clone(),
-        };
+        let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
+        let writer =
+            Writer { file: append_to(path)?, path: path.to_path_buf(), grown: 0, shared: shared.clone() };
         // Each chain has at most a few marks under way, which bounds the queue.
         let (commands, queue) = crossbeam_channel::unbounded();
         let thread = threads::spawn("guard", move || writer.run(&queue))?;
-        Ok((Self { guard: Guard { commands, fsyncs }, thread: Some(thread) }, found))
+        Ok((Self { guard: Guard { commands, shared }, thread: Some(thread) }, found))
     }
 
     /// A handle to raise marks with.
@@ -116,9 +119,26 @@ impl Guard {
         }
     }
 
+    /// The newest mark of a chain that is on the disk.
+    pub fn newest(&self, chain: ChainTag) -> Option<[u8; MARK_LEN]> {
+        self.shared.marks().get(&chain).copied()
+    }
+
+    /// Why the guard takes no more marks, if it does not.
+    pub fn failure(&self) -> Option<FileError> {
+        self.shared.failure.get().cloned()
+    }
+
     /// Flushes so far.
     pub fn fsyncs(&self) -> u64 {
-        self.fsyncs.load(Ordering::Relaxed)
+        self.shared.fsyncs.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        // Every change under the lock is a single insertion, so a panicking holder leaves it whole.
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,12 +154,9 @@ fn append_to(path: &Path) -> Result<File, FileError> {
 struct Writer {
     path: PathBuf,
     file: File,
-    marks: Marks,
     /// Bytes appended since the file was written as a whole.
     grown: usize,
-    /// Final: the kernel may have dropped what was written before.
-    failure: Option<FileError>,
-    fsyncs: Arc<AtomicU64>,
+    shared: Arc<Shared>,
 }
 
 impl Writer {
@@ -159,34 +176,36 @@ impl Writer {
                 }
             }
             if let Err(error) = self.write(&raised) {
-                self.failure.get_or_insert(error);
+                self.shared.failure.get_or_init(|| error);
             }
             for on_durable in completions {
-                on_durable(self.failure.clone().map_or(Ok(()), Err));
+                on_durable(self.shared.failure.get().cloned().map_or(Ok(()), Err));
             }
         }
     }
 
     fn write(&mut self, raised: &BTreeMap<ChainTag, [u8; MARK_LEN]>) -> Result<(), FileError> {
-        if self.failure.is_some() || raised.is_empty() {
+        if self.shared.failure.get().is_some() || raised.is_empty() {
             return Ok(());
         }
+        let mut marks = self.shared.marks().clone();
         for (chain, mark) in raised {
-            let newest = self.marks.entry(*chain).or_insert(*mark);
+            let newest = marks.entry(*chain).or_insert(*mark);
             *newest = (*mark).max(*newest);
         }
         self.grown += raised.len() * RECORD_LEN;
         if self.grown > GROWTH_MAX {
-            files::replace(&self.path, &guard::file(&self.marks))?;
+            files::replace(&self.path, &guard::file(&marks))?;
             self.file = append_to(&self.path)?;
             self.grown = 0;
-            self.fsyncs.fetch_add(2, Ordering::Relaxed);
-            return Ok(());
+            self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
+        } else {
+            let records: Vec<_> = raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
+            self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
+            self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
+            self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
         }
-        let records: Vec<_> = raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
-        self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
-        self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
-        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        *self.shared.marks() = marks;
         Ok(())
     }
 }

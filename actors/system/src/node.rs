@@ -1,23 +1,27 @@
 //! Opening a node and what it counts.
 
 use actix::{Arbiter, ArbiterHandle};
-use catenary_journal::journal::ChainTag;
 use catenary_consensus::Peer;
+use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
 use catenary_runtime::{
-    ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Supervisor, chain_tag,
+    ChainDefinition, ChainJournal, ChainMailbox, Down, Executors, IndexWriter, NodeParts, Supervisor,
+    chain_tag,
 };
 use catenary_store::{
     DataDir, FileError,
     block_log::{self, BlockLogWriter, Event},
+    guard::{self, GuardWriter},
     index::{Index, IndexError},
-    journal::{self, JournalWriter},
+    journal::{self, JournalError, JournalWriter},
 };
-use catenary_types::{ChainId, Height};
+use catenary_types::Height;
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, OnceLock},
 };
+use tokio::sync::watch;
 
 /// What a node runs.
 pub struct NodeConfig {
@@ -34,6 +38,9 @@ pub struct NodeConfig {
 /// Why a node does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenNodeError {
+    /// The guard cannot be opened.
+    #[error("guard: {0}")]
+    Guard(#[from] guard::OpenError),
     /// The journal cannot be opened.
     #[error("journal: {0}")]
     Journal(#[from] journal::OpenError),
@@ -46,14 +53,6 @@ pub enum OpenNodeError {
     /// A thread cannot be started.
     #[error("thread: {0}")]
     Thread(#[from] std::io::Error),
-    /// A chain does not start.
-    #[error("{chain_id}: {reason}")]
-    Chain {
-        /// Which.
-        chain_id: ChainId,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// What a node has done since it was opened.
@@ -69,13 +68,17 @@ pub struct NodeStats {
     pub frames_sent: u64,
     /// Frames that were dropped because a queue was full.
     pub frames_dropped: u64,
+    /// Checkpoints written to the index.
+    pub checkpoints: u64,
 }
 
 /// A running node. Dropping it stops the actors and flushes what is queued.
 pub struct Node {
     supervisor: Supervisor,
     journal: JournalWriter,
+    guard: GuardWriter,
     logs: Arc<BlockLogWriter>,
+    index: IndexWriter,
     arbiters: Vec<Arbiter>,
 }
 
@@ -86,6 +89,8 @@ impl Node {
     /// should know.
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
+        let journal_existed = has_files(&config.data.journal());
+        let (guard, found) = GuardWriter::open(&config.data.guard())?;
         let (writer, mut records, report) =
             JournalWriter::open(&config.data.journal(), journal::Config::default())?;
         if !report.is_clean() || report.torn.is_some() {
@@ -98,7 +103,7 @@ impl Node {
             .map(|definition| {
                 let tag = chain_tag(&definition.chain_id);
                 let own = records.extract_if(.., |record| record.chain == tag).collect();
-                let journal = ChainJournal::new(journal.clone(), &definition.chain_id, own);
+                let journal = ChainJournal::new(journal.clone(), guard.guard(), &definition.chain_id, own);
                 (definition, journal)
             })
             .collect();
@@ -113,30 +118,41 @@ impl Node {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }
         let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
+        let index_writer = IndexWriter::start()?;
         let parts = NodeParts {
             data: config.data,
             journal,
             report,
+            journal_existed,
+            guard: guard.guard(),
+            guard_whole: found.complete,
             logs: logs.clone(),
             index: Arc::new(index),
-            index_writer: IndexWriter::start()?,
+            index_writer: index_writer.clone(),
             executors: Arc::new(Executors::start(config.executors)),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
         };
         let supervisor = Supervisor::new(parts, chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
-        Ok((Self { supervisor, journal: writer, logs, arbiters }, notices))
+        Ok((Self { supervisor, journal: writer, guard, logs, index: index_writer, arbiters }, notices))
     }
 
-    /// Starts every chain, and fails with the first that does not start.
-    pub async fn start(&self) -> Result<Vec<String>, OpenNodeError> {
+    /// Starts every chain. One that does not start takes no other with it: it is in [`Self::down`], with the reason.
+    /// Returns what the operator should know of the others.
+    pub async fn start(&self) -> Vec<String> {
         let starts = (0..self.chains().len()).map(|number| self.supervisor.start(number));
-        let mut notices = Vec::new();
-        for (chain, started) in self.chains().iter().zip(futures::future::join_all(starts).await) {
-            let failed = |reason| OpenNodeError::Chain { chain_id: chain.chain_id().clone(), reason };
-            notices.extend(started.map_err(failed)?);
-        }
-        Ok(notices)
+        futures::future::join_all(starts).await.into_iter().flatten().flatten().collect()
+    }
+
+    /// The chains that are down although nobody stopped them, each with the reason.
+    pub fn down(&self) -> watch::Receiver<Down> {
+        self.supervisor.down()
+    }
+
+    /// Why the node can do nothing more, if it cannot: its journal failed, and with it every chain.
+    pub fn failure(&self) -> Option<JournalError> {
+        let guard = self.guard.guard().failure().map(JournalError::File);
+        self.journal.journal().failure().or(guard)
     }
 
     /// The chains, in the order of the configuration.
@@ -170,11 +186,12 @@ impl Node {
         let (journal, logs) = (self.journal.journal().stats(), self.logs.stats());
         let links = self.supervisor.link_stats();
         NodeStats {
-            fsyncs: journal.fsyncs + logs.fsyncs,
+            fsyncs: journal.fsyncs + logs.fsyncs + self.guard.guard().fsyncs(),
             signatures_verified: catenary_crypto::signatures_verified(),
             blocks: logs.blocks,
             frames_sent: links.sent,
             frames_dropped: links.dropped,
+            checkpoints: self.index.written(),
         }
     }
 }
@@ -186,6 +203,10 @@ impl Drop for Node {
             arbiter.stop();
         }
     }
+}
+
+fn has_files(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Trims the journal behind the block logs, and reports a log that fails.

@@ -21,6 +21,7 @@
 mod block;
 mod certificate;
 mod limits;
+mod memory;
 mod peer;
 mod peers;
 mod pool;
@@ -36,6 +37,7 @@ pub use certificate::{CertificateError, verify_certificate};
 pub use limits::{
     FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
 };
+pub use memory::Memory;
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::{Committed, Effect, Input, Recovered, Replica, Step, Ticket};
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};

@@ -164,7 +164,10 @@ impl Replica {
         match message {
             PeerMessage::Body(block) => self.receive_body(peer, block),
             PeerMessage::Transactions(envelopes) => self.receive_transactions(envelopes),
-            PeerMessage::Tip(tip) => self.sync.claim(self.now, peer, tip.height, self.reached()),
+            PeerMessage::Tip(tip) => {
+                self.recollection.hear(peer, tip.height);
+                self.sync.claim(self.now, peer, tip.height, self.reached());
+            }
             PeerMessage::Fetch(from) => self.serve(peer, from),
             PeerMessage::Blocks(blocks) => self.sync.receive(self.now, peer, self.reached(), blocks),
             // The shell hands these to consensus.

@@ -2,6 +2,7 @@
 
 use crate::{
     limits::{GOSSIP_ENVELOPES_MAX, SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
+    memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
     peers::Peers,
     pool::{Inserted, Pool, Waiting},
@@ -57,6 +58,8 @@ pub enum Input {
     },
     /// Consensus refused a fetched certificate.
     SyncRefused(Peer),
+    /// Consensus was shown an own signature that it does not remember.
+    Forgotten,
     /// Consensus asks for a block to propose.
     Build {
         /// For this height.
@@ -174,6 +177,8 @@ pub struct Replica {
     decided: Option<Decision>,
     submissions: usize,
     last_tick: Timestamp,
+    memory: Memory,
+    pub(crate) recollection: Recollection,
     pub(crate) peers: Peers,
     pub(crate) sync: Sync,
     step: Step,
@@ -198,10 +203,17 @@ impl Replica {
             decided: None,
             submissions: 0,
             last_tick: Timestamp(0),
+            memory: Memory::Whole,
+            recollection: Recollection::default(),
             peers: Peers::default(),
             sync: Sync::default(),
             step: Step::default(),
         }
+    }
+
+    /// The same, remembering its own signatures so far.
+    pub fn remembering(self, memory: Memory) -> Self {
+        Self { memory, ..self }
     }
 
     /// Takes one input to its end. `now` is the node's clock.
@@ -215,6 +227,11 @@ impl Replica {
             Input::Peer { peer, message } => self.receive(peer, message),
             Input::Ahead { peer, height } => self.ahead(peer, height),
             Input::SyncRefused(peer) => self.sync.refuse(peer),
+            Input::Forgotten => {
+                self.memory = Memory::Lost;
+                self.recollection = Recollection::default();
+                self.sync.claims().for_each(|(peer, height)| self.recollection.hear(peer, height));
+            }
             Input::Build { height, round } => {
                 self.build = Some((height, round));
                 self.assemble();
@@ -233,6 +250,7 @@ impl Replica {
             Input::Done(done) => self.done(done),
             Input::Fired => self.pool.expire(now.seconds()),
         }
+        self.recollect();
         self.wake();
         self.catch_up();
         self.talk();
@@ -316,7 +334,11 @@ impl Replica {
                 delay_ms: parameters.proposal_delay_ms,
             },
             timeouts: self.timeouts,
-            voting: if self.validator.is_some() { Voting::Vote } else { Voting::Follow },
+            voting: if self.validator.is_some() && self.memory.allows(height) {
+                Voting::Vote
+            } else {
+                Voting::Follow
+            },
             start: if awake { Start::Now } else { Start::WhenNeeded },
             replay,
         };
@@ -326,6 +348,18 @@ impl Replica {
         known.iter().for_each(|block| self.verdict(block, Verdict::Valid, Origin::Consensus));
         let early = self.peers.take_early(height);
         early.into_iter().for_each(|block| self.check(block));
+    }
+
+    /// Goes on voting, later, once enough is known of what others know.
+    fn recollect(&mut self) {
+        if self.memory != Memory::Lost || self.validator.is_none() || self.phase == Phase::New {
+            return;
+        }
+        let members = self.tip.next_validators.validators().len();
+        if let Some((memory, mark)) = self.recollection.conclude(members, self.tip.height) {
+            self.memory = memory;
+            self.consensus(ConsensusInput::Raise(mark));
+        }
     }
 
     /// Whether this node would propose a block now.

@@ -55,6 +55,11 @@ impl Sync {
         }
     }
 
+    /// Who claims what.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = (Peer, Height)> {
+        self.claims.iter().map(|(peer, height)| (*peer, *height))
+    }
+
     /// A peer is gone.
     pub(crate) fn leave(&mut self, peer: Peer) {
         self.claims.remove(&peer);

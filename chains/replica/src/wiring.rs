@@ -1,7 +1,7 @@
 //! Which consensus effect feeds which replica input: one pure function that actors and simulator share.
 
 use crate::replica::Input;
-use catenary_consensus::Effect;
+use catenary_consensus::{AbstainReason, Effect};
 
 /// The replica's input for an effect of consensus; none for those that are the shell's alone (messages to peers,
 /// notices to the operator).
@@ -14,6 +14,7 @@ pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
         Effect::Decide(decision) => Ok(Input::Decided(decision)),
         Effect::Ahead { peer, height } => Ok(Input::Ahead { peer, height }),
         Effect::SyncRefused { peer, height: _, reason: _ } => Ok(Input::SyncRefused(peer)),
+        Effect::Abstain { height: _, reason: AbstainReason::Forgotten(_) } => Ok(Input::Forgotten),
         other @ (Effect::RoundStarted { .. }
         | Effect::Publish(_)
         | Effect::Abstain { .. }

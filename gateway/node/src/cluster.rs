@@ -32,18 +32,19 @@ impl Cluster {
     /// Opens the folders, starts all chains on all nodes and connects every two nodes.
     pub async fn start(config: &ClusterConfig) -> Result<Self> {
         let folders = open_folders(config).context("opening the data folder")?;
-        let genesis = network::genesis_documents(&folders, catenary_runtime::now())?;
+        let documents = network::genesis_documents(&folders, catenary_runtime::now())?;
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let mut nodes = Vec::new();
         for (number, data) in folders.into_iter().enumerate() {
-            let chains = network::chains(&genesis, number)?;
+            let chains = network::chains(&documents, number)?;
             let (node, mut notices) = Node::open(NodeConfig { data, chains, executors: cores, arbiters: cores })?;
-            notices.extend(node.start().await?);
+            notices.extend(node.start().await);
             for notice in notices {
                 eprintln!("node {number}: {notice}");
             }
             nodes.push(node);
         }
+        let genesis = documents.into_iter().map(|document| document.genesis).collect();
         let switches = nodes.iter().map(|_| Switch::default()).collect();
         let cluster = Self { nodes, switches, genesis };
         for second in 0..cluster.nodes.len() {
@@ -108,6 +109,7 @@ impl Cluster {
             sum.blocks += stats.blocks;
             sum.frames_sent += stats.frames_sent;
             sum.frames_dropped += stats.frames_dropped;
+            sum.checkpoints += stats.checkpoints;
         }
         sum
     }

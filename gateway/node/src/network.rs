@@ -121,9 +121,18 @@ pub fn ledger() -> Ledger {
     Ledger::new(apps)
 }
 
+/// A chain's genesis document.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// It.
+    pub genesis: Genesis,
+    /// Whether it was made just now, with the keys of all its validators.
+    pub is_new: bool,
+}
+
 /// The genesis documents of the network, in the order of its banks: those that the nodes' folders hold, or new ones with
 /// a validator per folder.
-pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Genesis>> {
+pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Document>> {
     let mut stored = BTreeMap::new();
     for folder in folders {
         for chain_id in folder.chain_ids().context("reading the data folder")? {
@@ -136,7 +145,8 @@ pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Gene
     }
     let mut document = |bank: Bank| {
         let stored = stored.remove(&bank.name().to_lowercase());
-        stored.unwrap_or_else(|| genesis(bank, now, folders.len()))
+        let is_new = stored.is_none();
+        Document { genesis: stored.unwrap_or_else(|| genesis(bank, now, folders.len())), is_new }
     };
     Ok(Bank::all().map(&mut document).collect())
 }
@@ -151,13 +161,14 @@ fn stored_genesis(folder: &DataDir, chain_id: &str) -> Result<Option<Genesis>> {
 }
 
 /// What a node runs: every chain, as one of its validators.
-pub fn chains(documents: &[Genesis], node: usize) -> Result<Vec<ChainDefinition>> {
-    let definition = |(bank, genesis): (Bank, &Genesis)| {
+pub fn chains(documents: &[Document], node: usize) -> Result<Vec<ChainDefinition>> {
+    let definition = |(bank, document): (Bank, &Document)| {
         Ok(ChainDefinition {
-            genesis: genesis.clone(),
-            chain_id: genesis.chain_id()?,
+            genesis: document.genesis.clone(),
+            chain_id: document.genesis.chain_id()?,
             ledger: ledger(),
             validator_seed: Some(validator_seed(bank, node)),
+            is_new: document.is_new,
         })
     };
     Bank::all().zip(documents).map(definition).collect()

@@ -52,8 +52,14 @@ impl Durable {
 
 impl ConsensusActor {
     pub(super) fn run_effect(&mut self, effect: Effect, ctx: &mut Context<Self>) {
-        if let Effect::SyncRefused { peer, height, reason } = &effect {
-            tracing::warn!(?peer, height = height.0, reason, "a fetched block is refused");
+        match &effect {
+            Effect::SyncRefused { peer, height, reason } => {
+                tracing::warn!(?peer, height = height.0, reason, "a fetched block is refused");
+            }
+            Effect::Abstain { height, reason } => {
+                tracing::error!(height = height.0, ?reason, "this validator signs nothing at this height");
+            }
+            _ => {}
         }
         let notice = match from_consensus(effect) {
             Ok(input) => {
@@ -69,9 +75,7 @@ impl ConsensusActor {
                 self.links.send(&self.chain_id, Recipients::All, &PeerMessage::Consensus(message));
             }
             Effect::RoundStarted { .. } => {}
-            Effect::Abstain { height, reason } => {
-                tracing::error!(height = height.0, ?reason, "this validator signs nothing at this height");
-            }
+            Effect::Abstain { .. } => {}
             Effect::Halt(error) => self.fail(error.to_string(), ctx),
             Effect::Build { .. }
             | Effect::Ahead { .. }

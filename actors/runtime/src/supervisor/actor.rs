@@ -9,7 +9,8 @@ use crate::{
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
     clock,
     consensus::{ConsensusActor, ConsensusParts},
-    journal::{ChainJournal, chain_tag},
+    journal::ChainJournal,
+    memory::recall,
     peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, open_chain},
     verification::{GroupVoters, Verification},
@@ -20,10 +21,15 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Input, Recovered, Replica};
+use catenary_replica::{Input, Memory, Recovered, Replica};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
-use std::{collections::VecDeque, sync::Arc, thread};
-use tokio::sync::oneshot;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
+use tokio::sync::{oneshot, watch};
 
 /// A chain that falls this often within a minute stays down until the operator starts it.
 const FALLS_PER_MINUTE_MAX: usize = 3;
@@ -38,7 +44,12 @@ pub struct ChainDefinition {
     pub ledger: Ledger,
     /// The seed of this node's validator key; none observes.
     pub validator_seed: Option<[u8; 32]>,
+    /// Whether chain and key are being made now, so that the key cannot have signed anything.
+    pub is_new: bool,
 }
+
+/// The chains that are down although nobody stopped them, each with the reason.
+pub type Down = BTreeMap<ChainId, String>;
 
 type StartReply = oneshot::Sender<Result<Vec<String>, String>>;
 
@@ -66,6 +77,7 @@ pub(crate) enum SupervisorMessage {
 pub(crate) struct Opened {
     chain: OpenedChain,
     recovered: Recovered,
+    memory: Memory,
     mark: Option<Mark>,
 }
 
@@ -85,6 +97,7 @@ pub(crate) struct SupervisorActor {
     links: Arc<PeerLinks>,
     verification: Verification,
     chains: Vec<Supervised>,
+    down: watch::Sender<Down>,
 }
 
 impl SupervisorActor {
@@ -104,13 +117,17 @@ impl SupervisorActor {
             last: None,
         };
         let chains = chains.into_iter().map(supervised).collect();
-        Self { parts: Arc::new(parts), links, verification, chains }
+        Self { parts: Arc::new(parts), links, verification, chains, down: watch::Sender::default() }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
         let mailbox =
             |chain: &Supervised| ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone());
         self.chains.iter().map(mailbox).collect()
+    }
+
+    pub(crate) fn watch_down(&self) -> watch::Receiver<Down> {
+        self.down.subscribe()
     }
 
     /// Opens a chain on a thread of its own: it reads its whole log.
@@ -122,7 +139,7 @@ impl SupervisorActor {
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
         let opened = thread::Builder::new().name(name).spawn(move || {
-            let result = open(&parts, &definition, &journal).map(Box::new);
+            let result = guarded(|| open(&parts, &definition, &journal)).map(Box::new);
             address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
         });
         if let Err(error) = opened {
@@ -131,7 +148,7 @@ impl SupervisorActor {
     }
 
     fn run(&mut self, number: usize, opened: Opened, ctx: &Context<Self>) {
-        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, mark } = opened;
+        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, memory, mark } = opened;
         let chain = &mut self.chains[number];
         let generation = chain.generation;
         let watch = || Watch::new(ctx.address(), number, generation);
@@ -165,7 +182,7 @@ impl SupervisorActor {
         let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
         let consensus = ConsensusActor::start_in_arbiter(arbiter, move |_| ConsensusActor::new(consensus));
         let parts = ChainParts {
-            replica: Replica::new(tip, validator, Timeouts::default()),
+            replica: Replica::new(tip, validator, Timeouts::default()).remembering(memory),
             recovered,
             lane: lane.clone(),
             journal: chain.journal.clone(),
@@ -178,6 +195,7 @@ impl SupervisorActor {
         };
         let address = ChainActor::start_in_arbiter(arbiter, move |_| ChainActor::new(parts));
         chain.slot.occupy(Running { chain: address, consensus, voters, lane, feed, reader });
+        self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
             let _ = reply.send(Ok(notices.clone()));
@@ -210,15 +228,15 @@ impl SupervisorActor {
     fn down(&mut self, number: usize, reason: &str) {
         let chain = &mut self.chains[number];
         tracing::error!(chain = %chain.definition.chain_id, reason, "the chain is down");
-        chain.slot.vacate(reason, chain.last.clone());
+        chain.slot.stop(reason, chain.last.clone());
+        self.down.send_modify(|down| drop(down.insert(chain.definition.chain_id.clone(), reason.to_owned())));
         for reply in chain.waiting.drain(..) {
             let _ = reply.send(Err(reason.to_owned()));
         }
     }
 
     fn fell(&mut self, number: usize, reason: &str, ctx: &Context<Self>) {
-        let journal_failed = self.parts.journal.failure().is_some();
-        self.down(number, reason);
+        let journal_failed = self.parts.journal.failure().is_some() || self.parts.guard.failure().is_some();
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
@@ -226,11 +244,17 @@ impl SupervisorActor {
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
         if journal_failed || chain.falls.len() > FALLS_PER_MINUTE_MAX {
-            return;
+            return self.down(number, reason);
         }
-        tracing::warn!(chain = %chain.definition.chain_id, "rebuilding the chain from its log");
+        tracing::warn!(chain = %chain.definition.chain_id, reason, "the chain fell; rebuilding it from its log");
+        chain.slot.stop(reason, chain.last.clone());
         self.open(number, ctx);
     }
+}
+
+/// A panic while a chain is opened keeps that chain down, and nobody waiting.
+fn guarded<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err("opening the chain panicked".into()))
 }
 
 fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal) -> Result<Opened, String> {
@@ -242,12 +266,17 @@ fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal)
     let chain = open_chain(&definition.genesis, &definition.ledger, &dir, &parts.index, &parts.logs);
     let chain = chain.map_err(failed)?;
     let height = chain.tip.height;
-    if parts.report.is_suspect(chain_tag(&definition.chain_id), height.0) {
-        // Signing without knowing what was signed could certify two blocks of one height.
-        return Err(format!("the journal lost records of a height above {height}: {}", parts.report));
+    let (memory, mark) = recall(parts, definition, &chain.tip)?;
+    let alone = chain.tip.next_validators.validators().len() == 1;
+    if let Some(decided) = journal.decided_beyond(height).filter(|_| alone) {
+        return Err(format!(
+            "the end of the block log is lost: it holds blocks up to height {height}, {decided} was decided, and no other \
+             validator has the blocks between"
+        ));
     }
-    let (recovered, mark) = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, recovered, mark })
+    journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
+    let recovered = journal.recovered().map_err(|error| error.to_string())?;
+    Ok(Opened { chain, recovered, memory, mark })
 }
 
 impl Actor for SupervisorActor {
@@ -271,6 +300,7 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 let supervised = &mut self.chains[chain];
                 supervised.generation += 1;
                 supervised.slot.stop(&reason, supervised.last.clone());
+                self.down.send_modify(|down| drop(down.remove(&supervised.definition.chain_id)));
                 let _ = reply.send(());
             }
             SupervisorMessage::Opened { chain, generation, result } => {
@@ -297,5 +327,19 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 self.down(chain, &reason);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_chain_is_opened_is_a_reason() {
+        assert_eq!(guarded(|| Ok(7)), Ok(7));
+        assert_eq!(
+            guarded::<u8>(|| panic!("expected by the test")),
+            Err("opening the chain panicked".into())
+        );
     }
 }

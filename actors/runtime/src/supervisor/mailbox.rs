@@ -1,6 +1,6 @@
 //! The public handle of a node's chains.
 
-use super::actor::{ChainDefinition, SupervisorActor, SupervisorMessage};
+use super::actor::{ChainDefinition, Down, SupervisorActor, SupervisorMessage};
 use crate::{
     chain::ChainMailbox,
     executor::Executors,
@@ -13,9 +13,9 @@ use actix::{Actor, Addr, ArbiterHandle};
 use catenary_consensus::Peer;
 use catenary_journal::journal::Report;
 use catenary_links::WireEnd;
-use catenary_store::{DataDir, block_log::BlockLogWriter, index::Index, journal::Journal};
+use catenary_store::{DataDir, block_log::BlockLogWriter, guard::Guard, index::Index, journal::Journal};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What all chains of a node share.
 pub struct NodeParts {
@@ -25,6 +25,12 @@ pub struct NodeParts {
     pub journal: Journal,
     /// What was wrong with it at the start.
     pub report: Report,
+    /// Whether it was there at the start.
+    pub journal_existed: bool,
+    /// The guard's handle.
+    pub guard: Guard,
+    /// Whether its file was there at the start, and whole.
+    pub guard_whole: bool,
     /// The block log writer.
     pub logs: Arc<BlockLogWriter>,
     /// The index.
@@ -43,6 +49,7 @@ pub struct Supervisor {
     address: Addr<SupervisorActor>,
     mailboxes: Arc<Vec<ChainMailbox>>,
     links: Arc<PeerLinks>,
+    down: watch::Receiver<Down>,
 }
 
 impl Supervisor {
@@ -51,7 +58,8 @@ impl Supervisor {
         let links = Arc::new(PeerLinks::default());
         let actor = SupervisorActor::new(parts, links.clone(), Verification::start()?, chains);
         let mailboxes = Arc::new(actor.mailboxes());
-        Ok(Self { address: actor.start(), mailboxes, links })
+        let down = actor.watch_down();
+        Ok(Self { address: actor.start(), mailboxes, links, down })
     }
 
     /// Connects the node with another one. The link lasts until either drops its end.
@@ -67,6 +75,12 @@ impl Supervisor {
     /// The chains, in the order they were defined.
     pub fn chains(&self) -> &[ChainMailbox] {
         &self.mailboxes
+    }
+
+    /// The chains that are down although nobody stopped them: they did not start, or fell and stay down. A chain that is
+    /// being rebuilt is not among them.
+    pub fn down(&self) -> watch::Receiver<Down> {
+        self.down.clone()
     }
 
     /// Starts a chain by its number and waits until it runs; an error says why it does not.

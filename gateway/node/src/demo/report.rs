@@ -40,6 +40,7 @@ impl Usage {
                 blocks: self.nodes.blocks - before.nodes.blocks,
                 frames_sent: self.nodes.frames_sent - before.nodes.frames_sent,
                 frames_dropped: self.nodes.frames_dropped - before.nodes.frames_dropped,
+                checkpoints: self.nodes.checkpoints - before.nodes.checkpoints,
             },
         }
     }

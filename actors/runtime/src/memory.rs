@@ -1,0 +1,65 @@
+//! What a node remembers of its own signatures on a chain: whether it may vote, and from which height on.
+//!
+//! | Guard | Journal | Votes |
+//! |---|---|---|
+//! | whole | whole | at once |
+//! | whole | damaged above the tip | above the height of the guard's mark |
+//! | lost or damaged | whole | at once: it holds every own message above the block log |
+//! | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
+//!
+//! A group of one has nobody to ask: where it may not vote at once, the chain stays down.
+
+use crate::{
+    journal::chain_tag,
+    supervisor::{ChainDefinition, NodeParts},
+};
+use catenary_consensus::Mark;
+use catenary_replica::{Memory, Tip};
+use crossbeam_channel::bounded;
+
+/// What this node knows of its signatures, by its two copies.
+pub(crate) fn recall(
+    parts: &NodeParts,
+    definition: &ChainDefinition,
+    tip: &Tip,
+) -> Result<(Memory, Option<Mark>), String> {
+    let tag = chain_tag(&definition.chain_id);
+    let stored = parts.guard.newest(tag).and_then(|bytes| Mark::decode(&bytes));
+    if stored.is_none() && definition.is_new {
+        create_mark(parts, definition)?;
+        return Ok((Memory::Whole, None));
+    }
+    let mark = stored.filter(|mark| *mark != Mark::nothing());
+    let suspect = parts.report.is_suspect(tag, tip.height.0);
+    let guard_whole = stored.is_some() && parts.guard_whole;
+    let journal_whole = parts.journal_existed && !suspect;
+    let memory = match (guard_whole, journal_whole) {
+        (_, true) => Memory::Whole,
+        (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
+        (false, false) => Memory::Lost,
+    };
+    let alone = tip.next_validators.validators().len() == 1 && definition.validator_seed.is_some();
+    if alone && suspect {
+        // Signing without knowing what was signed could certify two blocks of one height.
+        return Err(format!("the journal lost records of a height above {}: {}", tip.height, parts.report));
+    }
+    if alone && !memory.allows(tip.height.next()) {
+        return Err("guard and journal of this validator are lost, and there is no other to ask what it signed".into());
+    }
+    Ok((memory, mark))
+}
+
+/// Notes that a key was made and has signed nothing.
+fn create_mark(parts: &NodeParts, definition: &ChainDefinition) -> Result<(), String> {
+    let (done, wait) = bounded(1);
+    let tag = chain_tag(&definition.chain_id);
+    let on_durable = move |result| {
+        // Whoever asked waits below.
+        let _ = done.send(result);
+    };
+    parts.guard.raise(tag, Mark::nothing().encode(), Box::new(on_durable));
+    match wait.recv() {
+        Ok(result) => result.map_err(|error| format!("guard: {error}")),
+        Err(_) => Err("guard: it is closed".into()),
+    }
+}
