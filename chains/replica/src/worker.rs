@@ -11,6 +11,7 @@ use crate::{
     tip::Tip,
 };
 use catenary_consensus::{Decision, ValueId};
+use catenary_crypto::{Hash, sha256};
 use catenary_ledger::{
     BlockContext, Executed as LedgerExecuted, Inadmissible, Ledger, Reason, ReplayChange, ReplayWindow,
     State, check_state, records::ReadRecords,
@@ -161,8 +162,8 @@ pub struct Worker {
     tip: Tip,
     /// Where the transactions of the replay window are.
     recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
-    /// Transactions whose signatures verified at the door.
-    verified: BTreeSet<TxId>,
+    /// Hashes of envelopes whose signatures verified at the door.
+    verified: BTreeSet<Hash>,
     since_checkpoint: Checkpoint,
 }
 
@@ -204,7 +205,7 @@ impl Worker {
             }
             Job::Check(block) => {
                 let value = ValueId { block: block.header.hash(), time: block.header.time };
-                let known = |id: &TxId| self.verified.contains(id);
+                let known = |envelope: &Hash| self.verified.contains(envelope);
                 let result = check_block(&self.ledger, &self.state, &self.tip, &block, &known);
                 Done::Checked { block, value, result: result.map(drop) }
             }
@@ -236,9 +237,7 @@ impl Worker {
     /// What changed since the last call, to be stored as one.
     pub fn take_checkpoint(&mut self) -> Checkpoint {
         let next = Checkpoint { height: self.state.height(), ..Checkpoint::default() };
-        let mut taken = std::mem::replace(&mut self.since_checkpoint, next);
-        taken.height = self.state.height();
-        taken
+        std::mem::replace(&mut self.since_checkpoint, next)
     }
 
     fn admit(&mut self, envelopes: &[Vec<u8>], now: Timestamp) -> Vec<Admission> {
@@ -258,7 +257,7 @@ impl Worker {
                 Admission::Refused(Refusal::new(RefusalReason::InvalidSignature, detail))
             }
             Admission::Fresh(waiting) => {
-                self.verified.insert(waiting.transaction.id);
+                self.verified.insert(sha256(&waiting.transaction.bytes));
                 Admission::Fresh(waiting)
             }
             other => other,
@@ -337,7 +336,7 @@ impl Worker {
         let results_hash = Receipt::results_hash(&outcome.receipts);
         self.tip = self.tip.advance(&block, certificate, &self.state, results_hash)?;
         let entered = transactions.iter().map(|transaction| {
-            self.verified.remove(&transaction.id);
+            self.verified.remove(&sha256(&transaction.bytes));
             (transaction.body.sender, transaction.body.request_id)
         });
         let entered = entered.collect();

@@ -1,10 +1,10 @@
 //! A block on its way: built by one node, judged by the others, executed by all.
 
-use crate::node::{Node, certify, genesis, key, pay, value, worker};
+use crate::node::{Node, START, certify, genesis, key, pay, value, worker};
 use catenary_apps::admin::{AdminCall, SetParameters, SetValidators};
 use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
 use catenary_replica::{Input, Recovered};
-use catenary_types::{Block, Header, Height, Parameters, Receipt, Validator};
+use catenary_types::{Block, Header, Height, Parameters, Receipt, UnixSeconds, Validator};
 use std::sync::Arc;
 
 /// Two nodes of a group of four; the first one builds.
@@ -85,6 +85,23 @@ fn headers_lag_the_state_by_one_block_and_sets_by_two() {
 }
 
 #[test]
+fn who_built_the_last_block_leads_until_header_time_enters_another_interval() {
+    let mut node = Node::start_as(2, worker(&genesis(4, |_| {})), Recovered::default());
+    assert_eq!(node.started().first_leader, 0, "nobody built the genesis");
+    let mut leaders = Vec::new();
+    // Intervals of 30 seconds begin at the chain's start.
+    for (request, second) in [(1, 2), (2, 29), (3, 31), (4, 32)] {
+        node.now = UnixSeconds(START.0 + second).start();
+        let until = UnixSeconds(START.0 + 100);
+        let envelope = node.envelope_until(until, 'A', request, vec![pay()]);
+        node.submit(vec![envelope]);
+        node.commit();
+        leaders.push(node.started().first_leader);
+    }
+    assert_eq!(leaders, [2, 2, 3, 2]);
+}
+
+#[test]
 fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     let (mut builder, mut other) = pair();
     let mut block = (*next_block(&mut builder, 1)).clone();
@@ -105,8 +122,8 @@ fn a_body_counts_once_and_only_at_its_height() {
     builder.decide(&first);
     let second = next_block(&mut builder, 2);
     other.consensus.clear();
-    other.input(Input::Body(second));
-    assert_eq!(other.verdicts(), [], "its time has not come");
+    let step = other.replica.step(other.now, Input::Body(second));
+    assert!(step.effects.is_empty(), "its time has not come: {:?}", step.effects);
     for _ in 0..2 {
         other.input(Input::Body(first.clone()));
     }
@@ -134,7 +151,7 @@ fn a_block_that_was_fetched_is_judged_as_one_and_a_kept_body_is_sent_again() {
     let block = next_block(&mut builder, 1);
     builder.sent.clear();
     builder.input(Input::Restream(value(&block)));
-    assert_eq!(builder.sent, [block.clone()]);
+    assert_eq!(builder.sent, std::slice::from_ref(&block));
     let origin = |node: &mut Node| {
         let inputs = std::mem::take(&mut node.consensus);
         let origin = |input: &ConsensusInput| match input {
