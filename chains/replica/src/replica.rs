@@ -451,7 +451,10 @@ impl Replica {
     }
 
     fn executed(&mut self, executed: Executed) {
-        self.tip = executed.tip.clone();
+        let old = std::mem::replace(&mut self.tip, executed.tip.clone());
+        if old.parameters != self.tip.parameters {
+            self.pool.shrink(&Worker::room(&self.tip));
+        }
         executed.entered.iter().for_each(|id| self.pool.remove(id));
         self.bodies.retain(|_, block| block.header.height > self.tip.height);
         let pool = self.pool.len();

@@ -308,17 +308,23 @@ impl Worker {
     ) -> (Option<Block>, Vec<(AccountId, RequestId)>) {
         let at = (self.tip.height.next(), time);
         let (state, tip) = (&self.state, &self.tip);
-        let may_stand = |waiting: &Waiting| {
-            let transaction = &waiting.transaction;
-            check_state(state, state.replay(), &tip.parameters, &tip.chain_id, transaction, at).is_ok()
-        };
-        let (chosen, dropped): (Vec<_>, Vec<_>) = candidates.into_iter().partition(may_stand);
-        let id = |waiting: &Waiting| (waiting.transaction.body.sender, waiting.transaction.body.request_id);
-        let dropped: Vec<_> = dropped.iter().map(id).collect();
-        if chosen.is_empty() && !tip.allows_empty(time) {
+        let (mut envelopes, mut dropped) = (Vec::new(), Vec::new());
+        let mut weight_left = tip.parameters.block_weight_max;
+        for Waiting { transaction, .. } in candidates {
+            // It was admissible at the door, and weighed less there if an instance that it calls is new.
+            let weight = self.ledger.static_weight(state, &transaction);
+            let checked =
+                check_state(state, state.replay(), &tip.parameters, &tip.chain_id, &transaction, at);
+            if checked.is_err() || weight > tip.parameters.block_weight_max {
+                dropped.push((transaction.body.sender, transaction.body.request_id));
+            } else if let Some(left) = weight_left.checked_sub(weight) {
+                weight_left = left;
+                envelopes.push(transaction.bytes.clone());
+            }
+        }
+        if envelopes.is_empty() && !tip.allows_empty(time) {
             return (None, dropped);
         }
-        let envelopes: Vec<_> = chosen.iter().map(|waiting| waiting.transaction.bytes.clone()).collect();
         let header: Header = tip.next_header(time, proposer, &envelopes);
         let last_certificate = tip.block.as_ref().map(|block| block.certificate.clone());
         (Some(Block { header, last_certificate, envelopes }), dropped)

@@ -1,11 +1,14 @@
 //! A block on its way: built by one node, judged by the others, executed by all.
 
-use crate::node::{Node, START, certify, genesis, key, pay, value, worker};
-use catenary_apps::admin::{AdminCall, SetParameters, SetValidators};
+use crate::node::{Node, START, certify, genesis, key, names, pay, refusal, value, worker};
+use catenary_apps::admin::{AddInstance, AdminCall, SetParameters, SetValidators};
 use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
 use catenary_replica::{Input, Recovered};
-use catenary_types::{Block, Header, Height, Parameters, Receipt, UnixSeconds, Validator};
+use catenary_types::{Block, Call, Header, Height, Message, Parameters, Receipt, UnixSeconds, Validator};
 use std::sync::Arc;
+
+/// Static weight of a transaction of one call that nobody knows.
+const WEIGHT_UNKNOWN: u64 = 55;
 
 /// Two nodes of a group of four; the first one builds.
 fn pair() -> (Node, Node) {
@@ -99,6 +102,53 @@ fn who_built_the_last_block_leads_until_header_time_enters_another_interval() {
         leaders.push(node.started().first_leader);
     }
     assert_eq!(leaders, [2, 2, 3, 2]);
+}
+
+#[test]
+fn what_weighs_too_much_under_new_parameters_is_forgotten() {
+    let mut node = Node::alone(|_| {});
+    let parameters = Parameters { block_weight_max: 100_000, ..node.worker.tip().parameters.clone() };
+    let change = node.decision(1, vec![AdminCall::SetParameters(SetParameters { parameters })]);
+    node.submit(vec![change]);
+    let block = node.build().unwrap();
+    let member = Validator { public_key: key(1).public_key(), power: 1 };
+    let heavy = AdminCall::SetValidators(SetValidators { validators: vec![member; 20_000] });
+    let heavy = Call { instance: "admin".parse().unwrap(), message: heavy.encode() };
+    let envelopes = vec![node.envelope('A', 1, vec![heavy]), node.envelope('B', 2, vec![pay()])];
+    assert_eq!(node.submit(envelopes).iter().filter_map(refusal).count(), 0, "it fits the limit of today");
+    assert_eq!(node.decide(&block).pool, 1);
+    assert_eq!(names(&node.commit().executed.block), "B2");
+    node.commit();
+    assert!(node.build().is_none() && !node.replica.is_working());
+    assert_eq!(node.replica.pool_len(), 0);
+}
+
+#[test]
+fn a_block_holds_what_its_calls_weigh_today() {
+    let mut genesis = genesis(4, |parameters| parameters.block_weight_max = 10 * WEIGHT_UNKNOWN);
+    let asset = genesis.instances.pop().unwrap();
+    let (mut node, mut other) = (
+        Node::start(worker(&genesis), Recovered::default()),
+        Node::start(worker(&genesis), Recovered::default()),
+    );
+    let add = AddInstance { name: asset.name, kind: asset.kind, version: asset.version };
+    let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
+    node.submit(vec![addition]);
+    let block = node.build().unwrap();
+    // Ten of these fill a block as long as nobody knows what they mean; the one before them will fit none.
+    let heavy = node.envelope('A', 1, vec![pay(); 26]);
+    assert_eq!(refusal(&node.submit(vec![heavy])[0]), None);
+    node.submit_payments("ABCABCABCA", 2);
+    node.decide(&block);
+    other.input(Input::Body(block.clone()));
+    other.decide(&block);
+    let block = node.build().unwrap();
+    assert_eq!(names(&block), "A2 B3 C4 A5 B6 C7 A8");
+    other.consensus.clear();
+    other.input(Input::Body(block.clone()));
+    assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
+    assert_eq!(node.decide(&block).pool, 3);
+    assert_eq!(names(&node.build().unwrap()), "B9 C10 A11");
 }
 
 #[test]
