@@ -135,9 +135,7 @@ fn a_block_holds_what_its_calls_weigh_today() {
     let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
     node.submit(vec![addition]);
     let block = node.build().unwrap();
-    // Ten of these fill a block as long as nobody knows what they mean; the one before them will fit none.
-    let heavy = node.envelope('A', 1, vec![pay(); 26]);
-    assert_eq!(refusal(&node.submit(vec![heavy])[0]), None);
+    // Ten of these fill a block as long as nobody knows what they mean.
     node.submit_payments("ABCABCABCA", 2);
     node.decide(&block);
     other.input(Input::Body(block.clone()));
@@ -149,6 +147,22 @@ fn a_block_holds_what_its_calls_weigh_today() {
     assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
     assert_eq!(node.decide(&block).pool, 3);
     assert_eq!(names(&node.build().unwrap()), "B9 C10 A11");
+}
+
+#[test]
+fn what_weighs_too_much_since_its_instance_is_there_is_forgotten() {
+    let mut genesis = genesis(1, |parameters| parameters.block_weight_max = 10 * WEIGHT_UNKNOWN);
+    let asset = genesis.instances.pop().unwrap();
+    let mut node = Node::start(worker(&genesis), Recovered::default());
+    let add = AddInstance { name: asset.name, kind: asset.kind, version: asset.version };
+    let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
+    node.submit(vec![addition]);
+    let block = node.build().unwrap();
+    let heavy = node.envelope('A', 1, vec![pay(); 26]);
+    assert_eq!(refusal(&node.submit(vec![heavy])[0]), None);
+    assert_eq!(node.decide(&block).pool, 1);
+    assert_eq!(node.commit().pool, 0, "only the seal is built");
+    assert!(node.build().is_none());
 }
 
 #[test]
