@@ -20,6 +20,7 @@
 
 mod block;
 mod certificate;
+mod interface;
 mod limits;
 mod memory;
 mod peer;
@@ -34,12 +35,13 @@ mod worker;
 
 pub use block::{BlockError, check_block};
 pub use certificate::{CertificateError, verify_certificate};
+pub use interface::{Committed, Effect, Input, Recovered, Step, Ticket};
 pub use limits::{
     FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
 };
 pub use memory::Memory;
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
-pub use replica::{Committed, Effect, Input, Recovered, Replica, Step, Ticket};
+pub use replica::Replica;
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
 pub use sync::FetchedBlock;
 pub use tip::{Tip, TipBlock};

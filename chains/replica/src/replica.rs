@@ -1,6 +1,7 @@
 //! The replica machine: pool, building, commit order.
 
 use crate::{
+    interface::{Committed, Effect, Input, Recovered, Step, Ticket},
     limits::{GOSSIP_ENVELOPES_MAX, SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
     memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
@@ -22,129 +23,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-
-/// Names a submission until it is answered.
-pub type Ticket = u64;
-
-/// What happens to a replica.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// The first input: what the journal holds of heights above the tip.
-    Start(Recovered),
-    /// A client submits envelopes.
-    Submit {
-        /// Names the submission in the answer.
-        ticket: Ticket,
-        /// Encoded envelopes.
-        envelopes: Vec<Vec<u8>>,
-    },
-    /// A peer is connected.
-    Connected(Peer),
-    /// It no longer is.
-    Disconnected(Peer),
-    /// A peer sent a message that is not consensus' own.
-    Peer {
-        /// Who.
-        peer: Peer,
-        /// What.
-        message: PeerMessage,
-    },
-    /// Consensus hears a peer speak of a later height.
-    Ahead {
-        /// Who.
-        peer: Peer,
-        /// Of which height.
-        height: Height,
-    },
-    /// Consensus refused a fetched certificate.
-    SyncRefused(Peer),
-    /// Consensus was shown an own signature that it does not remember.
-    Forgotten,
-    /// Consensus asks for a block to propose.
-    Build {
-        /// For this height.
-        height: Height,
-        /// And round.
-        round: u32,
-    },
-    /// Consensus verified the certificate of a block that was fetched, and asks for the verdict.
-    Judge(ValueId),
-    /// Consensus proposes a block again: others may lack its body.
-    Restream(ValueId),
-    /// A block is final.
-    Decided(Decision),
-    /// The worker did a job.
-    Done(Done),
-    /// The deadline passed.
-    Fired,
-}
-
-/// What a restart finds in the journal.
-#[derive(Clone, Debug, Default)]
-pub struct Recovered {
-    /// Bodies, each judged valid before it was written.
-    pub bodies: Vec<Block>,
-    /// Records of consensus, in order.
-    pub records: Vec<Record>,
-}
-
-/// What the shell is to do.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Have the worker do this, in order.
-    Work(Job),
-    /// Feed this to consensus.
-    Consensus(Box<ConsensusInput>),
-    /// Answer a submission.
-    Reply {
-        /// Which.
-        ticket: Ticket,
-        /// One per envelope.
-        outcomes: Vec<SubmitOutcome>,
-    },
-    /// Send a message to peers.
-    Send {
-        /// Whom.
-        to: Recipients,
-        /// What.
-        message: PeerMessage,
-    },
-    /// Send a peer final blocks of the log, from this height on: at most [`FETCH_BLOCKS_MAX`](crate::FETCH_BLOCKS_MAX).
-    Serve {
-        /// Whom.
-        peer: Peer,
-        /// The first height.
-        from: Height,
-    },
-    /// A block is final and executed: store it, tell subscribers.
-    Committed(Box<Committed>),
-    /// A block of another validator is invalid. Tell the operator.
-    Rejected {
-        /// Which.
-        value: ValueId,
-        /// Why.
-        reason: String,
-    },
-}
-
-/// A final block with its outcome.
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// Tip, block and receipts.
-    pub executed: Executed,
-    /// Transactions that still wait.
-    pub pool: usize,
-}
-
-/// What one input led to. The shell appends the bodies to the journal, then runs the effects in order: the journal keeps
-/// its order on disk, so whatever consensus writes about a body comes after it.
-#[derive(Clone, Debug, Default)]
-pub struct Step {
-    /// Bodies for the journal.
-    pub journal: Vec<Arc<Block>>,
-    /// What to do then.
-    pub effects: Vec<Effect>,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -235,6 +113,9 @@ impl Replica {
             Input::Build { height, round } => {
                 self.build = Some((height, round));
                 self.assemble();
+                if !self.assembling {
+                    self.rest();
+                }
             }
             Input::Judge(value) => {
                 self.judge = Some(value);
@@ -475,12 +356,17 @@ impl Replica {
                 self.send(Recipients::All, PeerMessage::Body(block));
                 self.consensus(ConsensusInput::Propose { height, round, value });
             }
-            // Everything that waited had expired; the build stays open until there is something.
-            None if !self.has_work() => {
-                self.phase = Phase::Deciding { awake: false };
-                self.consensus(ConsensusInput::Rest);
-            }
-            None => {}
+            // Everything that waited had expired.
+            None => self.rest(),
+        }
+    }
+
+    /// Lets the height sleep if there is nothing to build, perhaps because only a journal had woken it. Else rounds would
+    /// pass with nobody proposing, each longer than the last. The build stays open until there is something.
+    fn rest(&mut self) {
+        if self.phase == (Phase::Deciding { awake: true }) && !self.has_work() {
+            self.phase = Phase::Deciding { awake: false };
+            self.consensus(ConsensusInput::Rest);
         }
     }
 
@@ -614,7 +500,10 @@ impl Replica {
     }
 
     fn executed(&mut self, executed: Executed) {
-        self.tip = executed.tip.clone();
+        let old = std::mem::replace(&mut self.tip, executed.tip.clone());
+        if old.parameters != self.tip.parameters {
+            self.pool.shrink(&Worker::room(&self.tip));
+        }
         self.sync.advance(self.now, self.tip.height);
         self.peers.advanced(self.now);
         executed.entered.iter().for_each(|id| self.pool.remove(id));

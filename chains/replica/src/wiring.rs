@@ -1,6 +1,6 @@
 //! Which consensus effect feeds which replica input: one pure function that actors and simulator share.
 
-use crate::replica::Input;
+use crate::interface::Input;
 use catenary_consensus::{AbstainReason, Effect};
 
 /// The replica's input for an effect of consensus; none for those that are the shell's alone (messages to peers,
