@@ -8,11 +8,12 @@ use crate::consensus::{ConsensusActor, ConsensusMessage};
 use actix::Addr;
 use catenary_consensus::{Input, Message, Peer, SignatureCache, Voters, signature_id};
 use catenary_crypto::{Hash, VerificationItem, sha256_parts, verify_batch};
+use catenary_types::{Address, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::DashMap;
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -59,20 +60,56 @@ impl SignatureCache for SharedCache {
     }
 }
 
-/// Who votes in a group now, as the verification thread needs it.
+/// What others need to know of a group: who votes now, and whom it waits for.
 #[derive(Clone, Default)]
-pub(crate) struct GroupVoters(Arc<RwLock<Option<Voters>>>);
+pub(crate) struct GroupView(Arc<RwLock<View>>);
 
-impl GroupVoters {
-    pub(crate) fn set(&self, voters: Voters) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(voters);
+#[derive(Default)]
+struct View {
+    voters: Option<Voters>,
+    stall: Option<Stall>,
+}
+
+/// A height that is not decided in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stall {
+    /// When that was first noticed.
+    pub(crate) since: Timestamp,
+    /// Who was not heard at it.
+    pub(crate) absent: Vec<Address>,
+}
+
+impl GroupView {
+    /// A height begins.
+    pub(crate) fn start(&self, voters: Voters) {
+        *self.write() = View { voters: Some(voters), stall: None };
+    }
+
+    /// A timeout passed at the height.
+    pub(crate) fn stall(&self, now: Timestamp, absent: Vec<Address>) {
+        let mut view = self.write();
+        let since = view.stall.as_ref().map_or(now, |stall| stall.since);
+        view.stall = Some(Stall { since, absent });
+    }
+
+    /// Whom the group waits for.
+    pub(crate) fn stalled(&self) -> Option<Stall> {
+        self.read().stall.clone()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, View> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, View> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A message on its way to its group.
 struct Waiting {
     consensus: Addr<ConsensusActor>,
-    voters: GroupVoters,
+    view: GroupView,
     peer: Peer,
     message: Message,
 }
@@ -100,8 +137,8 @@ impl Verification {
 
     /// Checks a message and passes it to its group; false if there is no room for it.
     pub(crate) fn pass(&self, to: &Running, peer: Peer, message: Message) -> bool {
-        let (consensus, voters) = (to.consensus.clone(), to.voters.clone());
-        self.queue.try_send(Waiting { consensus, voters, peer, message }).is_ok()
+        let (consensus, view) = (to.consensus.clone(), to.view.clone());
+        self.queue.try_send(Waiting { consensus, view, peer, message }).is_ok()
     }
 }
 
@@ -126,8 +163,8 @@ impl Thread {
     /// Remembers which signatures of a batch verify.
     fn verify(&self, batch: &[Waiting]) {
         let claims = batch.iter().flat_map(|waiting| {
-            let voters = waiting.voters.0.read().unwrap_or_else(PoisonError::into_inner);
-            voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
+            let view = waiting.view.read();
+            view.voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
         });
         let unknown = claims.filter_map(|claim| {
             let id = signature_id(&claim.key, &claim.bytes, &claim.signature);

@@ -98,6 +98,16 @@ impl Consensus {
         self.host.running.decided
     }
 
+    /// Who has not been heard at the current height, if it is being decided; this node is not counted.
+    pub fn absent(&self) -> Vec<Address> {
+        let running = &self.host.running;
+        if !self.is_undecided() || self.state.is_none() {
+            return Vec::new();
+        }
+        let silent = |member: &&Address| !running.heard.contains(*member) && !self.host.is_own(**member);
+        running.start.validators.addresses().iter().filter(silent).copied().collect()
+    }
+
     /// The highest message signed.
     pub fn mark(&self) -> Option<Mark> {
         self.host.signer.as_ref().and_then(Signer::mark)

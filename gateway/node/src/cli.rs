@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::ClusterConfig,
-    demo::{self, Links, Options, parse_freeze},
+    demo::{self, Links, Options, Silence, parse_freeze},
 };
 use anyhow::{Context as _, Result};
 use catenary_links::Impairment;
@@ -117,6 +117,12 @@ struct DemoArgs {
     /// Add what real life adds: frozen creditors, a bank that is down, bad rows, double submissions, returned payments.
     #[arg(long)]
     rough: bool,
+    /// Cut the links of this many nodes when the payments begin: of every chain so many validators fall silent.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    silence: u8,
+    /// Join the silenced nodes again after this time; without it they stay silent.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, requires = "silence")]
+    silence_for: Option<Duration>,
     /// Seed of `--rough`.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -170,6 +176,7 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         months: args.months,
         freeze,
         cluster: args.nodes.config(args.data, args.seed),
+        silence: Silence { nodes: usize::from(args.silence), duration: args.silence_for },
         links: args.links,
         rough: args.rough.then_some(args.seed),
         evidence: args.evidence,

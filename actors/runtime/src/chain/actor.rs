@@ -11,6 +11,7 @@ use crate::{
     reader::Reader,
     supervisor::Watch,
     timer::Timer,
+    verification::{GroupView, Stall},
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::Peer;
@@ -59,6 +60,7 @@ pub(crate) struct ChainActor {
     /// Who is connected when the chain starts.
     peers: Vec<Peer>,
     pub(super) reader: Reader,
+    view: GroupView,
     /// Peers whose request for blocks is being answered; each gets one answer at a time.
     pub(super) serving: BTreeSet<Peer>,
     pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
@@ -79,6 +81,7 @@ pub(crate) struct ChainParts {
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) reader: Reader,
+    pub(crate) view: GroupView,
     pub(crate) watch: Watch,
 }
 
@@ -94,6 +97,7 @@ impl ChainActor {
             links: parts.links,
             peers: parts.peers,
             reader: parts.reader,
+            view: parts.view,
             serving: BTreeSet::new(),
             replies: BTreeMap::new(),
             next_ticket: 0,
@@ -143,7 +147,18 @@ impl ChainActor {
             trust: tip.parameters.trust,
             validators: tip.next_validators.validators().len(),
             pool: self.replica.pool_len(),
-            activity: if self.replica.is_working() { Activity::Working } else { Activity::Idle },
+            activity: self.activity(),
+        }
+    }
+
+    fn activity(&self) -> Activity {
+        match self.view.stalled() {
+            _ if !self.replica.is_working() => Activity::Idle,
+            None => Activity::Working,
+            Some(Stall { since, absent }) => {
+                let absent: Vec<_> = absent.iter().map(ToString::to_string).collect();
+                Activity::Waiting { on: format!("validators {}", absent.join(", ")), since }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     feed::Feed,
     host::Host,
     reader::Reader,
-    verification::GroupVoters,
+    verification::GroupView,
 };
 use actix::Addr;
 use catenary_apps::asset::AssetKey;
@@ -43,7 +43,7 @@ enum Occupant {
 pub(crate) struct Running {
     pub(crate) chain: Addr<ChainActor>,
     pub(crate) consensus: Addr<ConsensusActor>,
-    pub(crate) voters: GroupVoters,
+    pub(crate) view: GroupView,
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) reader: Reader,

@@ -9,7 +9,7 @@ use crate::{
     peer::PeerLinks,
     supervisor::Watch,
     timer::Timer,
-    verification::{GroupVoters, SharedCache},
+    verification::{GroupView, SharedCache},
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Consensus, Input, Signer, Step, Voters};
@@ -37,7 +37,7 @@ pub(crate) struct ConsensusActor {
     pub(super) chain_id: ChainId,
     pub(super) chain: Option<Addr<ChainActor>>,
     pub(super) links: Arc<PeerLinks>,
-    voters: GroupVoters,
+    view: GroupView,
     journal: ChainJournal,
     pub(super) durable: Durable,
     timer: Timer,
@@ -93,7 +93,7 @@ pub(crate) struct ConsensusParts {
     pub(crate) signer: Option<Signer>,
     pub(crate) journal: ChainJournal,
     pub(crate) links: Arc<PeerLinks>,
-    pub(crate) voters: GroupVoters,
+    pub(crate) view: GroupView,
     pub(crate) cache: SharedCache,
     pub(crate) watch: Watch,
 }
@@ -106,7 +106,7 @@ impl ConsensusActor {
             machine: Machine::New { chain_id, signer, cache },
             chain: None,
             links: parts.links,
-            voters: parts.voters,
+            view: parts.view,
             journal: parts.journal,
             durable: Durable::default(),
             timer: Timer::default(),
@@ -116,7 +116,7 @@ impl ConsensusActor {
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
         if let Input::StartHeight(start) = &input {
-            self.voters.set(Voters {
+            self.view.start(Voters {
                 chain_id: self.chain_id.clone(),
                 height: start.height,
                 validators: start.validators.clone(),
@@ -156,7 +156,18 @@ impl ConsensusActor {
         self.timer.arm(deadline, ctx, |actor, ctx| {
             actor.timer.fired();
             actor.take_step(Input::Fired, ctx);
+            actor.note_stall();
         });
+    }
+
+    /// Something took longer than it should: says for whom the group waits.
+    fn note_stall(&self) {
+        if let Machine::Started(machine) = &self.machine {
+            let absent = machine.absent();
+            if !absent.is_empty() {
+                self.view.stall(clock::now(), absent);
+            }
+        }
     }
 
     pub(super) fn fail(&mut self, reason: String, ctx: &mut Context<Self>) {

@@ -13,7 +13,7 @@ use crate::{
     memory::recall,
     peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, open_chain},
-    verification::{GroupVoters, Verification},
+    verification::{GroupView, Verification},
 };
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Mark, Peer, Signer, Timeouts};
@@ -169,13 +169,13 @@ impl SupervisorActor {
         });
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let chain_id = tip.chain_id.clone();
-        let voters = GroupVoters::default();
+        let view = GroupView::default();
         let consensus = ConsensusParts {
             chain_id,
             signer,
             journal: chain.journal.clone(),
             links: self.links.clone(),
-            voters: voters.clone(),
+            view: view.clone(),
             cache: self.verification.cache(),
             watch: watch(),
         };
@@ -191,10 +191,11 @@ impl SupervisorActor {
             links: self.links.clone(),
             peers: self.links.peers(),
             reader: reader.clone(),
+            view: view.clone(),
             watch: watch(),
         };
         let address = ChainActor::start_in_arbiter(arbiter, move |_| ChainActor::new(parts));
-        chain.slot.occupy(Running { chain: address, consensus, voters, lane, feed, reader });
+        chain.slot.occupy(Running { chain: address, consensus, view, lane, feed, reader });
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.

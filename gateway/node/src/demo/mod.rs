@@ -28,7 +28,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// How the router reaches the chains.
@@ -38,6 +38,15 @@ pub enum Links {
     Mailbox,
     /// gRPC over loopback.
     Grpc,
+}
+
+/// Nodes that fall silent when the payments begin.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silence {
+    /// How many; never the one that clients and routers use.
+    pub nodes: usize,
+    /// For how long; for ever if there is none.
+    pub duration: Option<Duration>,
 }
 
 /// What to do.
@@ -53,6 +62,8 @@ pub struct Options {
     pub cluster: ClusterConfig,
     /// How the router reaches the chains.
     pub links: Links,
+    /// Which nodes fall silent.
+    pub silence: Silence,
     /// The seed of what real life adds, if it is asked for.
     pub rough: Option<u64>,
     /// Where to write evidence.
@@ -170,7 +181,7 @@ async fn settle(network: &Network, options: &Options, rough: Option<&rough::Roug
     }
     let before = report::Usage::now(&network.cluster);
     let started = Instant::now();
-    let plan = Plan { months: options.months, rough, progress: options.progress };
+    let plan = Plan { months: options.months, rough, silence: options.silence, progress: options.progress };
     let mut payments = Payments::new(&options.orders.orders, plan.months);
     payments.settle(network, &plan).await?;
     let returned = match rough {

@@ -2,6 +2,7 @@
 
 use super::{
     Network,
+    Silence,
     rough::Rough,
     tracker::{Status, Tracker},
 };
@@ -14,7 +15,10 @@ use anyhow::{Context as _, Result};
 use catenary_apps::accounts::AccountName;
 use catenary_links::{BlockStream, ChainClient};
 use catenary_orders::Order;
-use catenary_relay::gateway::SubmitOutcome;
+use catenary_relay::{
+    gateway::SubmitOutcome,
+    query::{Activity, ChainStatus},
+};
 use catenary_transfer::{Send, TransferCall};
 use catenary_types::{Height, UnixSeconds};
 use catenary_verify::reference;
@@ -41,6 +45,8 @@ pub struct Plan<'a> {
     pub months: u32,
     /// What real life adds.
     pub rough: Option<&'a Rough>,
+    /// Which nodes fall silent.
+    pub silence: Silence,
     /// Whether to show progress.
     pub progress: bool,
 }
@@ -103,6 +109,7 @@ impl Payments {
             while !self.tracker().is_done() {
                 let Ok(block) = tokio::time::timeout(STALL, blocks.next()).await else {
                     eprintln!("no block of the home chain for {} s; {}", STALL.as_secs(), self.tracker().standing());
+                    say_who_waits(network).await;
                     continue;
                 };
                 let block = block.context("the home chain stopped")??;
@@ -118,7 +125,16 @@ impl Payments {
                 None => Ok(()),
             }
         };
-        let result = tokio::try_join!(follow, self.send(&*home, &window, plan), disturb);
+        let silence = async {
+            let Silence { nodes, duration } = plan.silence;
+            network.cluster.silence(nodes, true);
+            if let Some(duration) = duration {
+                tokio::time::sleep(duration).await;
+                network.cluster.silence(nodes, false);
+            }
+            anyhow::Ok(())
+        };
+        let result = tokio::try_join!(follow, self.send(&*home, &window, plan), disturb, silence);
         bar.finish_and_clear();
         result.map(drop)
     }
@@ -172,6 +188,16 @@ impl Payments {
 
     fn tracker(&self) -> MutexGuard<'_, Tracker> {
         self.tracker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says which chains wait, for whom, and since when.
+async fn say_who_waits(network: &Network) {
+    for (bank, chain) in Bank::all().zip(&network.chains) {
+        if let Ok(ChainStatus { height, activity: Activity::Waiting { on, since }, .. }) = chain.status().await {
+            let seconds = catenary_runtime::now().nanos_since(since) / 1_000_000_000;
+            eprintln!("{} waits above height {height} for {on}, for {seconds} s", bank.name());
+        }
     }
 }
 
