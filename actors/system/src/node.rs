@@ -9,7 +9,7 @@ use catenary_runtime::{
 use catenary_store::{
     DataDir, FileError,
     block_log::{self, BlockLogWriter, Event},
-    index::{Index, IndexError},
+    index::{Engine, Index, IndexError},
     journal::{self, JournalWriter},
 };
 use catenary_types::{ChainId, Height};
@@ -103,7 +103,7 @@ impl Node {
         let journals: Journals = Arc::new(journals.collect());
         let supervisor_slot = Arc::new(OnceLock::new());
         let logs = Arc::new(start_logs(journals, supervisor_slot.clone())?);
-        let (index, damage) = Index::open_or_recreate(&config.data.index())?;
+        let (index, damage) = Index::open_or_recreate(&config.data.index(), Engine::default())?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }
