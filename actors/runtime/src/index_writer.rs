@@ -2,7 +2,13 @@
 
 use catenary_store::index::{Batch, IndexError, Space};
 use crossbeam_channel::{Sender, unbounded};
-use std::thread;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
 
 type Completion = Box<dyn FnOnce(Result<(), IndexError>) + Send>;
 
@@ -15,22 +21,34 @@ enum Command {
 #[derive(Clone)]
 pub struct IndexWriter {
     queue: Sender<Command>,
+    written: Arc<AtomicU64>,
 }
 
 impl IndexWriter {
     /// Starts the thread; it ends when the last handle is gone.
     pub fn start() -> std::io::Result<Self> {
         let (queue, commands) = unbounded::<Command>();
+        let written = Arc::new(AtomicU64::new(0));
+        let counter = written.clone();
         thread::Builder::new().name("index".into()).spawn(move || {
             for command in commands {
                 match command {
-                    Command::Write(space, batch, completion) => completion(space.apply(batch)),
+                    Command::Write(space, batch, completion) => {
+                        let result = space.apply(batch);
+                        counter.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
+                        completion(result);
+                    }
                     // Whoever waits may be gone.
                     Command::Flush(done) => drop(done.send(())),
                 }
             }
         })?;
-        Ok(Self { queue })
+        Ok(Self { queue, written })
+    }
+
+    /// Batches written since the thread was started.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// Queues a batch; `completion` runs on the thread.

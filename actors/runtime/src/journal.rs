@@ -1,7 +1,6 @@
 //! One chain's part of the node's journal: what is appended, and what a rebuild of the chain needs of it.
 
 use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
-use catenary_crypto::sha256;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_replica::Recovered;
 use catenary_store::journal::{Journal, JournalError, Refused};
@@ -17,6 +16,8 @@ const KIND_BODY: u8 = 1;
 const KIND_CONSENSUS: u8 = 2;
 /// The highest message signed.
 const KIND_MARK: u8 = 3;
+/// The block log held this height, flushed, when the chain was opened.
+const KIND_FLUSHED: u8 = 4;
 
 /// The journal as one chain uses it; cheap to clone.
 ///
@@ -42,7 +43,7 @@ pub struct UnreadableRecord {
 
 /// The tag of a chain in the journal.
 pub fn chain_tag(chain_id: &ChainId) -> ChainTag {
-    ChainTag(sha256(chain_id.as_str().as_bytes()))
+    ChainTag::of(chain_id.as_str())
 }
 
 impl ChainJournal {
@@ -95,10 +96,35 @@ impl ChainJournal {
                         newest = Some(mark);
                     }
                 }
+                KIND_FLUSHED => {}
                 _ => return Err(failed("unknown kind".into())),
             }
         }
         Ok((recovered, newest))
+    }
+
+    /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
+    /// and the block after `tip` is not here either.
+    pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
+        let tail = self.tail();
+        let next = tip.next().0;
+        let decided = |record: &Record| match record.kind {
+            KIND_FLUSHED => record.height,
+            _ => record.height.saturating_sub(1),
+        };
+        let decided = tail.range(next..).flat_map(|(_, records)| records).map(decided).max()?;
+        let has_next = tail.get(&next).is_some_and(|records| records.iter().any(|one| one.kind == KIND_BODY));
+        (decided > tip.0 && !has_next).then_some(Height(decided))
+    }
+
+    /// Remembers how far the block log is flushed, so that its end is missed if it goes; then trims up to there. May wait,
+    /// so it is not for actors.
+    pub fn opened(&self, flushed: Height) -> Result<(), Refused> {
+        if flushed > Height(0) {
+            self.journal.append(vec![self.record(flushed, KIND_FLUSHED, Vec::new())], Box::new(|_| ()))?;
+            self.trim(flushed);
+        }
+        Ok(())
     }
 
     /// Blocks up to this height are flushed in the block log; their records are no longer needed.

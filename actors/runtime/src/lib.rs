@@ -40,4 +40,4 @@ pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use recovery::OpenChainError;
 pub use router::Router;
-pub use supervisor::{ChainDefinition, NodeParts, Supervisor};
+pub use supervisor::{ChainDefinition, Down, NodeParts, Supervisor};

@@ -4,7 +4,7 @@ use crate::book::{Book, Place, Receipts, Transfer, key};
 use catenary_crypto::Hash;
 use catenary_relay::{
     gateway::{FinalBlock, GatewayError},
-    query::{BlockView, HeaderView, TransactionView, TransferView},
+    query::{BlockView, TransactionView, TransferView},
 };
 use catenary_store::block_log::BlockLog;
 use catenary_types::{
@@ -32,9 +32,7 @@ impl Reader {
 
     /// A final block and everything around it; none if there is no such block yet.
     pub fn block(&self, height: Height) -> ReadResult<Option<BlockView>> {
-        let Some(entry) = self.log.read(height.0).map_err(damaged)? else { return Ok(None) };
-        let block = Block::decode(&entry.block).map_err(damaged)?;
-        let certificate = Certificate::decode(&entry.certificate).map_err(damaged)?;
+        let Some((block, certificate)) = self.logged(height)? else { return Ok(None) };
         let validators = self.validators(&block.header.validators_hash)?;
         let receipts = if block.envelopes.is_empty() { Vec::new() } else { self.receipts(height)? };
         Ok(Some(BlockView { block, certificate, validators, receipts }))
@@ -50,10 +48,11 @@ impl Reader {
         }))
     }
 
-    /// A header with what verifies it.
-    pub fn header(&self, height: Height) -> ReadResult<Option<HeaderView>> {
-        let block = self.final_block(height)?;
-        Ok(block.map(|block| HeaderView { signed: block.signed, validators: block.validators }))
+    /// A block and its certificate, which is all that the log holds: the index may not have come so far.
+    pub(crate) fn logged(&self, height: Height) -> ReadResult<Option<(Block, Certificate)>> {
+        let Some(entry) = self.log.read(height.0).map_err(damaged)? else { return Ok(None) };
+        let block = Block::decode(&entry.block).map_err(damaged)?;
+        Ok(Some((block, Certificate::decode(&entry.certificate).map_err(damaged)?)))
     }
 
     /// A transaction by its id.

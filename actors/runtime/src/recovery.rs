@@ -201,11 +201,11 @@ fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) ->
     let text = |error: GatewayError| error.to_string();
     let missing = |height: Height| format!("the block log ends before height {height}");
     let view = reader.block(height).map_err(text)?.ok_or_else(|| missing(height))?;
-    let next = reader.header(height.next()).map_err(text)?;
+    let next = reader.logged(height.next()).map_err(text)?;
     let empty = view.block.envelopes.is_empty();
     let header = &view.block.header;
     let named = match &next {
-        Some(next) => next.header().app_hash,
+        Some((next, _)) => next.header.app_hash,
         None if empty => header.app_hash,
         None => return Err(format!("no header names the state after height {height} yet")),
     };
@@ -215,7 +215,7 @@ fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) ->
     let results_hash = if empty { empty_root() } else { Receipt::results_hash(&view.receipts) };
     let before = height.previous().filter(|before| *before != Height(0));
     let time_before = match before {
-        Some(before) => reader.header(before).map_err(text)?.ok_or_else(|| missing(before))?.header().time,
+        Some(before) => reader.logged(before).map_err(text)?.ok_or_else(|| missing(before))?.0.header.time,
         // The genesis time; only its interval matters, and not before height 3.
         None => header.time,
     };

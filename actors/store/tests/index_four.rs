@@ -12,7 +12,7 @@ use std::time::Duration;
 
 const INDEXES: usize = 4;
 const SPACES: usize = 14;
-const ROUNDS: u32 = 30;
+const ROUNDS: u32 = 24;
 const KEYS_PER_BATCH: u32 = 200;
 
 /// Far beyond what it takes. An index that waits for ever shows as a failure, not as a test that never ends.
@@ -33,9 +33,8 @@ fn write(space: &Space, round: u32) {
 
 /// One node's index: one thread writes all its spaces, as in a node, and two read them.
 fn run(index: Index) {
-    let spaces: Vec<_> = (0..SPACES)
-        .map(|number| index.space(ChainTag(sha256(&number.to_be_bytes()))).unwrap())
-        .collect();
+    let spaces: Vec<_> =
+        (0..SPACES).map(|number| index.space(ChainTag(sha256(&number.to_be_bytes()))).unwrap()).collect();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         for reader in 0..2 {
@@ -88,10 +87,6 @@ fn four(engine: Engine) {
 #[test]
 fn four_indexes_in_one_process_come_to_an_end() {
     four(Engine::Fjall);
-}
-
-#[test]
-#[ignore = "sled 0.34 can wait for ever, see docs/adr/0010-index-engine.md"]
-fn four_indexes_on_sled() {
+    // sled's wait for ever (docs/adr/0010-index-engine.md) takes a whole network; this much it must bear.
     four(Engine::Sled);
 }

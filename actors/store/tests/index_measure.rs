@@ -67,7 +67,9 @@ fn measure(engine: Engine) {
         spaces.iter().flatten().for_each(|space| put(space, from));
     }
     println!("{engine:?}: {PUTS} puts into each space in {:?}, {:?} MiB", start.elapsed(), memory());
-    assert!(spaces.iter().flatten().all(|space| space.get(&sha256(&0u32.to_be_bytes()).0).unwrap().is_some()));
+    assert!(
+        spaces.iter().flatten().all(|space| space.get(&sha256(&0u32.to_be_bytes()).0).unwrap().is_some())
+    );
     drop(spaces);
     for (number, index) in indexes.into_iter().enumerate() {
         close(index, engine, &dir(number));
@@ -84,7 +86,10 @@ fn close(index: Index, engine: Engine, dir: &Path) {
     let opened = start.elapsed();
     let start = Instant::now();
     index.space(chain(0)).unwrap();
-    println!("{engine:?}: closed in {closed:?}, opened in {opened:?}, one space verified in {:?}", start.elapsed());
+    println!(
+        "{engine:?}: closed in {closed:?}, opened in {opened:?}, one space verified in {:?}",
+        start.elapsed()
+    );
 }
 
 #[test]

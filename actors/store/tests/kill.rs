@@ -21,7 +21,7 @@ fn identity() -> Identity {
 }
 
 fn record(height: u64) -> Record {
-    let chain = ChainTag(identity().genesis_hash());
+    let chain = ChainTag::of(CHAIN);
     Record { chain, height, kind: 1, payload: vec![height as u8; 700] }
 }
 

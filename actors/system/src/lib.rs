@@ -7,5 +7,7 @@
 //! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
 
 mod node;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};

@@ -4,19 +4,21 @@ use actix::{Arbiter, ArbiterHandle};
 use catenary_journal::journal::ChainTag;
 use catenary_links::ChainClient;
 use catenary_runtime::{
-    ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Supervisor, chain_tag,
+    ChainDefinition, ChainJournal, ChainMailbox, Down, Executors, IndexWriter, NodeParts, Supervisor,
+    chain_tag,
 };
 use catenary_store::{
     DataDir, FileError,
     block_log::{self, BlockLogWriter, Event},
     index::{Engine, Index, IndexError},
-    journal::{self, JournalWriter},
+    journal::{self, JournalError, JournalWriter},
 };
-use catenary_types::{ChainId, Height};
+use catenary_types::Height;
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
 };
+use tokio::sync::watch;
 
 /// What a node runs.
 pub struct NodeConfig {
@@ -24,6 +26,8 @@ pub struct NodeConfig {
     pub data: DataDir,
     /// Its chains.
     pub chains: Vec<ChainDefinition>,
+    /// What its index is kept on.
+    pub engine: Engine,
     /// Executor threads; one per core.
     pub executors: usize,
     /// Threads for actors.
@@ -45,14 +49,6 @@ pub enum OpenNodeError {
     /// A thread cannot be started.
     #[error("thread: {0}")]
     Thread(#[from] std::io::Error),
-    /// A chain does not start.
-    #[error("{chain_id}: {reason}")]
-    Chain {
-        /// Which.
-        chain_id: ChainId,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// What a node has done since it was opened.
@@ -64,6 +60,8 @@ pub struct NodeStats {
     pub signatures_verified: u64,
     /// Blocks written to block logs.
     pub blocks: u64,
+    /// Checkpoints written to the index.
+    pub checkpoints: u64,
 }
 
 /// A running node. Dropping it stops the actors and flushes what is queued.
@@ -71,6 +69,7 @@ pub struct Node {
     supervisor: Supervisor,
     journal: JournalWriter,
     logs: Arc<BlockLogWriter>,
+    index: IndexWriter,
     arbiters: Vec<Arbiter>,
 }
 
@@ -103,35 +102,42 @@ impl Node {
         let journals: Journals = Arc::new(journals.collect());
         let supervisor_slot = Arc::new(OnceLock::new());
         let logs = Arc::new(start_logs(journals, supervisor_slot.clone())?);
-        let (index, damage) = Index::open_or_recreate(&config.data.index(), Engine::default())?;
+        let (index, damage) = Index::open_or_recreate(&config.data.index(), config.engine)?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }
         let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
+        let index_writer = IndexWriter::start()?;
         let parts = NodeParts {
             data: config.data,
             journal,
             report,
             logs: logs.clone(),
             index: Arc::new(index),
-            index_writer: IndexWriter::start()?,
+            index_writer: index_writer.clone(),
             executors: Arc::new(Executors::start(config.executors)),
             arbiters: arbiters.iter().map(Arbiter::handle).collect(),
         };
         let supervisor = Supervisor::new(parts, chains);
         supervisor_slot.get_or_init(|| supervisor.clone());
-        Ok((Self { supervisor, journal: writer, logs, arbiters }, notices))
+        Ok((Self { supervisor, journal: writer, logs, index: index_writer, arbiters }, notices))
     }
 
-    /// Starts every chain, and fails with the first that does not start.
-    pub async fn start(&self) -> Result<Vec<String>, OpenNodeError> {
+    /// Starts every chain. One that does not start takes no other with it: it is in [`Self::down`], with the reason.
+    /// Returns what the operator should know of the others.
+    pub async fn start(&self) -> Vec<String> {
         let starts = (0..self.chains().len()).map(|number| self.supervisor.start(number));
-        let mut notices = Vec::new();
-        for (chain, started) in self.chains().iter().zip(futures::future::join_all(starts).await) {
-            let failed = |reason| OpenNodeError::Chain { chain_id: chain.chain_id().clone(), reason };
-            notices.extend(started.map_err(failed)?);
-        }
-        Ok(notices)
+        futures::future::join_all(starts).await.into_iter().flatten().flatten().collect()
+    }
+
+    /// The chains that are down although nobody stopped them, each with the reason.
+    pub fn down(&self) -> watch::Receiver<Down> {
+        self.supervisor.down()
+    }
+
+    /// Why the node can do nothing more, if it cannot: its journal failed, and with it every chain.
+    pub fn failure(&self) -> Option<JournalError> {
+        self.journal.journal().failure()
     }
 
     /// The chains, in the order of the configuration.
@@ -162,6 +168,7 @@ impl Node {
             fsyncs: journal.fsyncs + logs.fsyncs,
             signatures_verified: catenary_crypto::signatures_verified(),
             blocks: logs.blocks,
+            checkpoints: self.index.written(),
         }
     }
 }

@@ -4,10 +4,10 @@ use crate::{
     certificate::{CertificateError, verify_certificate},
     tip::Tip,
 };
-use catenary_crypto::{VerificationItem, sha256, verify_batch};
+use catenary_crypto::{Hash, VerificationItem, sha256, verify_batch};
 use catenary_ledger::{Inadmissible, Ledger, State, check_state};
 use catenary_types::{
-    Block, Height, Timestamp, TxId,
+    Block, Height, Timestamp,
     envelope::{EnvelopeError, Transaction},
     limits::BLOCK_ENVELOPES_MAX,
 };
@@ -67,13 +67,14 @@ pub enum BlockError {
     },
 }
 
-/// Judges a block and returns its transactions. Envelopes in `verified` are known to carry good signatures.
+/// Judges a block and returns its transactions. Envelopes whose hash is in `verified` are known to carry good signatures;
+/// a transaction's id would not do, since it covers the body alone.
 pub fn check_block(
     ledger: &Ledger,
     state: &State,
     tip: &Tip,
     block: &Block,
-    verified: &dyn Fn(&TxId) -> bool,
+    verified: &dyn Fn(&Hash) -> bool,
 ) -> Result<Vec<Arc<Transaction>>, BlockError> {
     let header = &block.header;
     let last_certificate = block.last_certificate.as_ref();
@@ -152,9 +153,9 @@ fn check_transactions(
 
 fn check_signatures(
     transactions: &[Arc<Transaction>],
-    verified: &dyn Fn(&TxId) -> bool,
+    verified: &dyn Fn(&Hash) -> bool,
 ) -> Result<(), BlockError> {
-    let unknown = transactions.iter().enumerate().filter(|(_, transaction)| !verified(&transaction.id));
+    let unknown = transactions.iter().enumerate().filter(|(_, one)| !verified(&sha256(&one.bytes)));
     let unknown: Vec<_> = unknown.collect();
     let bad = first_bad_signature(unknown.iter().map(|(_, transaction)| &***transaction));
     match bad {

@@ -123,11 +123,20 @@ impl Pool {
         }
     }
 
-    /// Forgets what no later block can take.
+    /// Forgets what no later block can take because its time is over.
     pub(crate) fn expire(&mut self, now: UnixSeconds) {
-        let expired = self.waiting.values().filter(|waiting| waiting.transaction.body.valid_until < now);
+        self.forget(|waiting| waiting.transaction.body.valid_until < now);
+    }
+
+    /// Forgets what fits no block, not even an empty one.
+    pub(crate) fn shrink(&mut self, room: &Room) {
+        self.forget(|waiting| !room.fits(waiting));
+    }
+
+    fn forget(&mut self, is_hopeless: impl Fn(&Waiting) -> bool) {
+        let hopeless = self.waiting.values().filter(|waiting| is_hopeless(waiting));
         let ids: Vec<_> =
-            expired.map(|w| (w.transaction.body.sender, w.transaction.body.request_id)).collect();
+            hopeless.map(|w| (w.transaction.body.sender, w.transaction.body.request_id)).collect();
         ids.iter().for_each(|id| self.remove(id));
     }
 

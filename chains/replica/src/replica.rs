@@ -171,6 +171,9 @@ impl Replica {
             Input::Build { height, round } => {
                 self.build = Some((height, round));
                 self.assemble();
+                if !self.assembling {
+                    self.rest();
+                }
             }
             Input::Judge(value) => {
                 self.judge = Some(value);
@@ -357,12 +360,17 @@ impl Replica {
                 self.step.effects.push(Effect::SendBody(block));
                 self.consensus(ConsensusInput::Propose { height, round, value });
             }
-            // Everything that waited had expired; the build stays open until there is something.
-            None if !self.has_work() => {
-                self.phase = Phase::Deciding { awake: false };
-                self.consensus(ConsensusInput::Rest);
-            }
-            None => {}
+            // Everything that waited had expired.
+            None => self.rest(),
+        }
+    }
+
+    /// Lets the height sleep if there is nothing to build, perhaps because only a journal had woken it. Else rounds would
+    /// pass with nobody proposing, each longer than the last. The build stays open until there is something.
+    fn rest(&mut self) {
+        if self.phase == (Phase::Deciding { awake: true }) && !self.has_work() {
+            self.phase = Phase::Deciding { awake: false };
+            self.consensus(ConsensusInput::Rest);
         }
     }
 
@@ -443,7 +451,10 @@ impl Replica {
     }
 
     fn executed(&mut self, executed: Executed) {
-        self.tip = executed.tip.clone();
+        let old = std::mem::replace(&mut self.tip, executed.tip.clone());
+        if old.parameters != self.tip.parameters {
+            self.pool.shrink(&Worker::room(&self.tip));
+        }
         executed.entered.iter().for_each(|id| self.pool.remove(id));
         self.bodies.retain(|_, block| block.header.height > self.tip.height);
         let pool = self.pool.len();

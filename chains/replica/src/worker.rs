@@ -11,6 +11,7 @@ use crate::{
     tip::Tip,
 };
 use catenary_consensus::{Decision, ValueId};
+use catenary_crypto::{Hash, sha256};
 use catenary_ledger::{
     BlockContext, Executed as LedgerExecuted, Inadmissible, Ledger, Reason, ReplayChange, ReplayWindow,
     State, check_state, records::ReadRecords,
@@ -161,8 +162,8 @@ pub struct Worker {
     tip: Tip,
     /// Where the transactions of the replay window are.
     recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
-    /// Transactions whose signatures verified at the door.
-    verified: BTreeSet<TxId>,
+    /// Hashes of envelopes whose signatures verified at the door.
+    verified: BTreeSet<Hash>,
     since_checkpoint: Checkpoint,
 }
 
@@ -204,7 +205,7 @@ impl Worker {
             }
             Job::Check(block) => {
                 let value = ValueId { block: block.header.hash(), time: block.header.time };
-                let known = |id: &TxId| self.verified.contains(id);
+                let known = |envelope: &Hash| self.verified.contains(envelope);
                 let result = check_block(&self.ledger, &self.state, &self.tip, &block, &known);
                 Done::Checked { block, value, result: result.map(drop) }
             }
@@ -236,9 +237,7 @@ impl Worker {
     /// What changed since the last call, to be stored as one.
     pub fn take_checkpoint(&mut self) -> Checkpoint {
         let next = Checkpoint { height: self.state.height(), ..Checkpoint::default() };
-        let mut taken = std::mem::replace(&mut self.since_checkpoint, next);
-        taken.height = self.state.height();
-        taken
+        std::mem::replace(&mut self.since_checkpoint, next)
     }
 
     fn admit(&mut self, envelopes: &[Vec<u8>], now: Timestamp) -> Vec<Admission> {
@@ -258,7 +257,7 @@ impl Worker {
                 Admission::Refused(Refusal::new(RefusalReason::InvalidSignature, detail))
             }
             Admission::Fresh(waiting) => {
-                self.verified.insert(waiting.transaction.id);
+                self.verified.insert(sha256(&waiting.transaction.bytes));
                 Admission::Fresh(waiting)
             }
             other => other,
@@ -309,17 +308,23 @@ impl Worker {
     ) -> (Option<Block>, Vec<(AccountId, RequestId)>) {
         let at = (self.tip.height.next(), time);
         let (state, tip) = (&self.state, &self.tip);
-        let may_stand = |waiting: &Waiting| {
-            let transaction = &waiting.transaction;
-            check_state(state, state.replay(), &tip.parameters, &tip.chain_id, transaction, at).is_ok()
-        };
-        let (chosen, dropped): (Vec<_>, Vec<_>) = candidates.into_iter().partition(may_stand);
-        let id = |waiting: &Waiting| (waiting.transaction.body.sender, waiting.transaction.body.request_id);
-        let dropped: Vec<_> = dropped.iter().map(id).collect();
-        if chosen.is_empty() && !tip.allows_empty(time) {
+        let (mut envelopes, mut dropped) = (Vec::new(), Vec::new());
+        let mut weight_left = tip.parameters.block_weight_max;
+        for Waiting { transaction, .. } in candidates {
+            // It was admissible at the door, and weighed less there if an instance that it calls is new.
+            let weight = self.ledger.static_weight(state, &transaction);
+            let checked =
+                check_state(state, state.replay(), &tip.parameters, &tip.chain_id, &transaction, at);
+            if checked.is_err() || weight > tip.parameters.block_weight_max {
+                dropped.push((transaction.body.sender, transaction.body.request_id));
+            } else if let Some(left) = weight_left.checked_sub(weight) {
+                weight_left = left;
+                envelopes.push(transaction.bytes.clone());
+            }
+        }
+        if envelopes.is_empty() && !tip.allows_empty(time) {
             return (None, dropped);
         }
-        let envelopes: Vec<_> = chosen.iter().map(|waiting| waiting.transaction.bytes.clone()).collect();
         let header: Header = tip.next_header(time, proposer, &envelopes);
         let last_certificate = tip.block.as_ref().map(|block| block.certificate.clone());
         (Some(Block { header, last_certificate, envelopes }), dropped)
@@ -337,7 +342,7 @@ impl Worker {
         let results_hash = Receipt::results_hash(&outcome.receipts);
         self.tip = self.tip.advance(&block, certificate, &self.state, results_hash)?;
         let entered = transactions.iter().map(|transaction| {
-            self.verified.remove(&transaction.id);
+            self.verified.remove(&sha256(&transaction.bytes));
             (transaction.body.sender, transaction.body.request_id)
         });
         let entered = entered.collect();

@@ -6,7 +6,7 @@ use crate::{
     messages::Fraction,
 };
 use catenary_crypto::Hash;
-use catenary_ledger::{Ctx, Failure, Overlay, Reason, State, View, stores::CLIENTS};
+use catenary_ledger::{Ctx, Failure, Reason, State, View, stores::CLIENTS};
 use catenary_types::{
     AccountId, Height, Message, Timestamp, WireError,
     wire::{Field, Reader},
@@ -193,12 +193,6 @@ pub trait ReadClients {
 }
 
 impl ReadClients for Ctx<'_, '_> {
-    fn clients(&self, key: &ClientsKey<'_>) -> Option<Vec<u8>> {
-        self.get(CLIENTS, &key.bytes())
-    }
-}
-
-impl ReadClients for Overlay<'_> {
     fn clients(&self, key: &ClientsKey<'_>) -> Option<Vec<u8>> {
         self.get(CLIENTS, &key.bytes())
     }

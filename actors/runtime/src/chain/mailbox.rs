@@ -57,19 +57,12 @@ impl Slot {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(running);
     }
 
-    /// Tells the chain to stop, then as [`Self::vacate`].
+    /// Tells the chain to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
     pub(crate) fn stop(&self, reason: &str, last: Option<ChainStatus>) {
-        if let Ok(running) = self.running() {
-            running.chain.do_send(ChainMessage::Stop);
-        }
-        self.vacate(reason, last);
-    }
-
-    /// Ends all subscriptions, closes the chain's lane and remembers why it stopped.
-    pub(crate) fn vacate(&self, reason: &str, last: Option<ChainStatus>) {
         let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
+            running.chain.do_send(ChainMessage::Stop);
             running.feed.close();
             running.lane.close();
         }

@@ -16,8 +16,13 @@ use catenary_ledger::Ledger;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Recovered, Replica};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
-use std::{collections::VecDeque, sync::Arc, thread};
-use tokio::sync::oneshot;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
+use tokio::sync::{oneshot, watch};
 
 /// A chain that falls this often within a minute stays down until the operator starts it.
 const FALLS_PER_MINUTE_MAX: usize = 3;
@@ -33,6 +38,9 @@ pub struct ChainDefinition {
     /// The seed of this node's validator key; none observes.
     pub validator_seed: Option<[u8; 32]>,
 }
+
+/// The chains that are down although nobody stopped them, each with the reason.
+pub type Down = BTreeMap<ChainId, String>;
 
 type StartReply = oneshot::Sender<Result<Vec<String>, String>>;
 
@@ -73,6 +81,7 @@ struct Supervised {
 pub(crate) struct SupervisorActor {
     parts: Arc<NodeParts>,
     chains: Vec<Supervised>,
+    down: watch::Sender<Down>,
 }
 
 impl SupervisorActor {
@@ -86,13 +95,18 @@ impl SupervisorActor {
             waiting: Vec::new(),
             last: None,
         };
-        Self { parts: Arc::new(parts), chains: chains.into_iter().map(supervised).collect() }
+        let chains = chains.into_iter().map(supervised).collect();
+        Self { parts: Arc::new(parts), chains, down: watch::Sender::default() }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
         let mailbox =
             |chain: &Supervised| ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone());
         self.chains.iter().map(mailbox).collect()
+    }
+
+    pub(crate) fn watch_down(&self) -> watch::Receiver<Down> {
+        self.down.subscribe()
     }
 
     /// Opens a chain on a thread of its own: it reads its whole log.
@@ -104,7 +118,7 @@ impl SupervisorActor {
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
         let opened = thread::Builder::new().name(name).spawn(move || {
-            let result = open(&parts, &definition, &journal).map(Box::new);
+            let result = guarded(|| open(&parts, &definition, &journal)).map(Box::new);
             address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
         });
         if let Err(error) = opened {
@@ -149,6 +163,7 @@ impl SupervisorActor {
             ChainActor::new(parts).with_consensus(consensus)
         });
         chain.slot.occupy(Running { chain: address, lane, feed, reader });
+        self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
             let _ = reply.send(Ok(notices.clone()));
@@ -159,7 +174,8 @@ impl SupervisorActor {
     fn down(&mut self, number: usize, reason: &str) {
         let chain = &mut self.chains[number];
         tracing::error!(chain = %chain.definition.chain_id, reason, "the chain is down");
-        chain.slot.vacate(reason, chain.last.clone());
+        chain.slot.stop(reason, chain.last.clone());
+        self.down.send_modify(|down| drop(down.insert(chain.definition.chain_id.clone(), reason.to_owned())));
         for reply in chain.waiting.drain(..) {
             let _ = reply.send(Err(reason.to_owned()));
         }
@@ -167,7 +183,6 @@ impl SupervisorActor {
 
     fn fell(&mut self, number: usize, reason: &str, ctx: &Context<Self>) {
         let journal_failed = self.parts.journal.failure().is_some();
-        self.down(number, reason);
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
@@ -175,11 +190,17 @@ impl SupervisorActor {
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
         if journal_failed || chain.falls.len() > FALLS_PER_MINUTE_MAX {
-            return;
+            return self.down(number, reason);
         }
-        tracing::warn!(chain = %chain.definition.chain_id, "rebuilding the chain from its log");
+        tracing::warn!(chain = %chain.definition.chain_id, reason, "the chain fell; rebuilding it from its log");
+        chain.slot.stop(reason, chain.last.clone());
         self.open(number, ctx);
     }
+}
+
+/// A panic while a chain is opened keeps that chain down, and nobody waiting.
+fn guarded<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err("opening the chain panicked".into()))
 }
 
 fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal) -> Result<Opened, String> {
@@ -195,6 +216,14 @@ fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal)
         // Signing without knowing what was signed could certify two blocks of one height.
         return Err(format!("the journal lost records of a height above {height}: {}", parts.report));
     }
+    let alone = chain.tip.next_validators.validators().len() == 1;
+    if let Some(decided) = journal.decided_beyond(height).filter(|_| alone) {
+        return Err(format!(
+            "the end of the block log is lost: it holds blocks up to height {height}, {decided} was decided, and no other \
+             validator has the blocks between"
+        ));
+    }
+    journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let (recovered, mark) = journal.recovered().map_err(|error| error.to_string())?;
     Ok(Opened { chain, recovered, mark })
 }
@@ -220,6 +249,7 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 let supervised = &mut self.chains[chain];
                 supervised.generation += 1;
                 supervised.slot.stop(&reason, supervised.last.clone());
+                self.down.send_modify(|down| drop(down.remove(&supervised.definition.chain_id)));
                 let _ = reply.send(());
             }
             SupervisorMessage::Opened { chain, generation, result } => {
@@ -241,5 +271,19 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 self.down(chain, &reason);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_chain_is_opened_is_a_reason() {
+        assert_eq!(guarded(|| Ok(7)), Ok(7));
+        assert_eq!(
+            guarded::<u8>(|| panic!("expected by the test")),
+            Err("opening the chain panicked".into())
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! The public handle of a node's chains.
 
-use super::actor::{ChainDefinition, SupervisorActor, SupervisorMessage};
+use super::actor::{ChainDefinition, Down, SupervisorActor, SupervisorMessage};
 use crate::{chain::ChainMailbox, executor::Executors, index_writer::IndexWriter, journal::ChainJournal};
 use actix::{Actor, Addr, ArbiterHandle};
 use catenary_journal::journal::Report;
 use catenary_store::{DataDir, block_log::BlockLogWriter, index::Index, journal::Journal};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// What all chains of a node share.
 pub struct NodeParts {
@@ -33,6 +33,7 @@ pub struct NodeParts {
 pub struct Supervisor {
     address: Addr<SupervisorActor>,
     mailboxes: Arc<Vec<ChainMailbox>>,
+    down: watch::Receiver<Down>,
 }
 
 impl Supervisor {
@@ -40,12 +41,19 @@ impl Supervisor {
     pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> Self {
         let actor = SupervisorActor::new(parts, chains);
         let mailboxes = Arc::new(actor.mailboxes());
-        Self { address: actor.start(), mailboxes }
+        let down = actor.watch_down();
+        Self { address: actor.start(), mailboxes, down }
     }
 
     /// The chains, in the order they were defined.
     pub fn chains(&self) -> &[ChainMailbox] {
         &self.mailboxes
+    }
+
+    /// The chains that are down although nobody stopped them: they did not start, or fell and stay down. A chain that is
+    /// being rebuilt is not among them.
+    pub fn down(&self) -> watch::Receiver<Down> {
+        self.down.clone()
     }
 
     /// Starts a chain by its number and waits until it runs; an error says why it does not.

@@ -78,7 +78,7 @@ impl Log {
     }
 
     pub(super) fn chain(&self) -> ChainTag {
-        ChainTag(self.identity.genesis_hash())
+        ChainTag::of(self.identity.chain_id())
     }
 
     pub(super) fn next_height(&self) -> MutexGuard<'_, u64> {

@@ -16,6 +16,11 @@ fn identity(name: &str) -> Identity {
     Identity::new(&format!("{name}-0123456789abcdef-1"), sha256(name.as_bytes())).unwrap()
 }
 
+/// What the journal calls the chain: the hash of its id, whatever its genesis.
+fn tag(name: &str) -> ChainTag {
+    ChainTag(sha256(identity(name).chain_id().as_bytes()))
+}
+
 fn start(config: Config) -> (BlockLogWriter, Receiver<Event>) {
     let (sender, events) = mpsc::channel();
     let writer = BlockLogWriter::start(config, move |event| {
@@ -83,8 +88,7 @@ fn blocks_are_read_by_height_and_flushed_together() {
     // At most the flushes of two new segments and one of each log, however many blocks.
     assert!(writer.stats().fsyncs <= 6 && writer.stats().blocks == 8, "{before:?}");
     let flushed: Vec<_> = events.try_iter().collect();
-    let expected = [("one", 5), ("two", 3)]
-        .map(|(name, height)| Event::Flushed { chain: ChainTag(sha256(name.as_bytes())), height });
+    let expected = [("one", 5), ("two", 3)].map(|(name, height)| Event::Flushed { chain: tag(name), height });
     assert_eq!(flushed, expected);
 }
 
@@ -94,7 +98,7 @@ fn a_flush_comes_by_itself() {
     let (writer, events) = start(Config { flush_interval: Duration::ZERO, ..LAZY });
     let (log, _) = writer.open(folder.path(), identity("one")).unwrap();
     append(&log, 1..=1);
-    assert_eq!(events.recv().unwrap(), Event::Flushed { chain: ChainTag(sha256(b"one")), height: 1 });
+    assert_eq!(events.recv().unwrap(), Event::Flushed { chain: tag("one"), height: 1 });
 }
 
 #[test]
@@ -242,7 +246,7 @@ fn a_full_disk_stops_that_chain_only() {
     writer.flush();
     let Some(BlockLogError::File(error)) = full.failure() else { panic!("{:?}", full.failure()) };
     assert!(error.is_disk_full(), "{error}");
-    let failed = Event::Failed { chain: ChainTag(sha256(b"one")), error: error.into() };
+    let failed = Event::Failed { chain: tag("one"), error: error.into() };
     assert!(events.try_iter().any(|event| event == failed));
     assert_eq!(other.flushed_height(), 6);
     assert_eq!(heights(&full, 1), (1..=full.flushed_height()).collect::<Vec<_>>());

@@ -251,9 +251,8 @@ impl Space {
                 // Nothing more is read from a damaged store.
                 return None;
             }
-            let next = self.inner.run(|_| {
-                entries.get_or_insert_with(|| self.tree.scan(&prefix)).next().transpose()
-            });
+            let next =
+                self.inner.run(|_| entries.get_or_insert_with(|| self.tree.scan(&prefix)).next().transpose());
             failed = next.is_err();
             next.transpose()
         })

@@ -1,6 +1,6 @@
 //! What is journalled, and for whom.
 
-use catenary_crypto::Hash;
+use catenary_crypto::{Hash, sha256};
 use std::fmt;
 
 /// Names a chain in the journal: the SHA-256 of its id.
@@ -9,6 +9,13 @@ use std::fmt;
 /// record can be understood without any other file, and a chain of an earlier life never matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChainTag(pub Hash);
+
+impl ChainTag {
+    /// The tag of the chain with this id.
+    pub fn of(chain_id: &str) -> Self {
+        Self(sha256(chain_id.as_bytes()))
+    }
+}
 
 impl fmt::Display for ChainTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

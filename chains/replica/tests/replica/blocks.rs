@@ -1,11 +1,14 @@
 //! A block on its way: built by one node, judged by the others, executed by all.
 
-use crate::node::{Node, certify, genesis, key, pay, value, worker};
-use catenary_apps::admin::{AdminCall, SetParameters, SetValidators};
+use crate::node::{Node, START, certify, genesis, key, names, pay, refusal, value, worker};
+use catenary_apps::admin::{AddInstance, AdminCall, SetParameters, SetValidators};
 use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
 use catenary_replica::{Input, Recovered};
-use catenary_types::{Block, Header, Height, Parameters, Receipt, Validator};
+use catenary_types::{Block, Call, Header, Height, Message, Parameters, Receipt, UnixSeconds, Validator};
 use std::sync::Arc;
+
+/// Static weight of a transaction of one call that nobody knows.
+const WEIGHT_UNKNOWN: u64 = 55;
 
 /// Two nodes of a group of four; the first one builds.
 fn pair() -> (Node, Node) {
@@ -85,6 +88,84 @@ fn headers_lag_the_state_by_one_block_and_sets_by_two() {
 }
 
 #[test]
+fn who_built_the_last_block_leads_until_header_time_enters_another_interval() {
+    let mut node = Node::start_as(2, worker(&genesis(4, |_| {})), Recovered::default());
+    assert_eq!(node.started().first_leader, 0, "nobody built the genesis");
+    let mut leaders = Vec::new();
+    // Intervals of 30 seconds begin at the chain's start.
+    for (request, second) in [(1, 2), (2, 29), (3, 31), (4, 32)] {
+        node.now = UnixSeconds(START.0 + second).start();
+        let until = UnixSeconds(START.0 + 100);
+        let envelope = node.envelope_until(until, 'A', request, vec![pay()]);
+        node.submit(vec![envelope]);
+        node.commit();
+        leaders.push(node.started().first_leader);
+    }
+    assert_eq!(leaders, [2, 2, 3, 2]);
+}
+
+#[test]
+fn what_weighs_too_much_under_new_parameters_is_forgotten() {
+    let mut node = Node::alone(|_| {});
+    let parameters = Parameters { block_weight_max: 100_000, ..node.worker.tip().parameters.clone() };
+    let change = node.decision(1, vec![AdminCall::SetParameters(SetParameters { parameters })]);
+    node.submit(vec![change]);
+    let block = node.build().unwrap();
+    let member = Validator { public_key: key(1).public_key(), power: 1 };
+    let heavy = AdminCall::SetValidators(SetValidators { validators: vec![member; 20_000] });
+    let heavy = Call { instance: "admin".parse().unwrap(), message: heavy.encode() };
+    let envelopes = vec![node.envelope('A', 1, vec![heavy]), node.envelope('B', 2, vec![pay()])];
+    assert_eq!(node.submit(envelopes).iter().filter_map(refusal).count(), 0, "it fits the limit of today");
+    assert_eq!(node.decide(&block).pool, 1);
+    assert_eq!(names(&node.commit().executed.block), "B2");
+    node.commit();
+    assert!(node.build().is_none() && !node.replica.is_working());
+    assert_eq!(node.replica.pool_len(), 0);
+}
+
+#[test]
+fn a_block_holds_what_its_calls_weigh_today() {
+    let mut genesis = genesis(4, |parameters| parameters.block_weight_max = 10 * WEIGHT_UNKNOWN);
+    let asset = genesis.instances.pop().unwrap();
+    let (mut node, mut other) = (
+        Node::start(worker(&genesis), Recovered::default()),
+        Node::start(worker(&genesis), Recovered::default()),
+    );
+    let add = AddInstance { name: asset.name, kind: asset.kind, version: asset.version };
+    let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
+    node.submit(vec![addition]);
+    let block = node.build().unwrap();
+    // Ten of these fill a block as long as nobody knows what they mean.
+    node.submit_payments("ABCABCABCA", 2);
+    node.decide(&block);
+    other.input(Input::Body(block.clone()));
+    other.decide(&block);
+    let block = node.build().unwrap();
+    assert_eq!(names(&block), "A2 B3 C4 A5 B6 C7 A8");
+    other.consensus.clear();
+    other.input(Input::Body(block.clone()));
+    assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
+    assert_eq!(node.decide(&block).pool, 3);
+    assert_eq!(names(&node.build().unwrap()), "B9 C10 A11");
+}
+
+#[test]
+fn what_weighs_too_much_since_its_instance_is_there_is_forgotten() {
+    let mut genesis = genesis(1, |parameters| parameters.block_weight_max = 10 * WEIGHT_UNKNOWN);
+    let asset = genesis.instances.pop().unwrap();
+    let mut node = Node::start(worker(&genesis), Recovered::default());
+    let add = AddInstance { name: asset.name, kind: asset.kind, version: asset.version };
+    let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
+    node.submit(vec![addition]);
+    let block = node.build().unwrap();
+    let heavy = node.envelope('A', 1, vec![pay(); 26]);
+    assert_eq!(refusal(&node.submit(vec![heavy])[0]), None);
+    assert_eq!(node.decide(&block).pool, 1);
+    assert_eq!(node.commit().pool, 0, "only the seal is built");
+    assert!(node.build().is_none());
+}
+
+#[test]
 fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     let (mut builder, mut other) = pair();
     let mut block = (*next_block(&mut builder, 1)).clone();
@@ -105,8 +186,8 @@ fn a_body_counts_once_and_only_at_its_height() {
     builder.decide(&first);
     let second = next_block(&mut builder, 2);
     other.consensus.clear();
-    other.input(Input::Body(second));
-    assert_eq!(other.verdicts(), [], "its time has not come");
+    let step = other.replica.step(other.now, Input::Body(second));
+    assert!(step.effects.is_empty(), "its time has not come: {:?}", step.effects);
     for _ in 0..2 {
         other.input(Input::Body(first.clone()));
     }
@@ -134,7 +215,7 @@ fn a_block_that_was_fetched_is_judged_as_one_and_a_kept_body_is_sent_again() {
     let block = next_block(&mut builder, 1);
     builder.sent.clear();
     builder.input(Input::Restream(value(&block)));
-    assert_eq!(builder.sent, [block.clone()]);
+    assert_eq!(builder.sent, std::slice::from_ref(&block));
     let origin = |node: &mut Node| {
         let inputs = std::mem::take(&mut node.consensus);
         let origin = |input: &ConsensusInput| match input {

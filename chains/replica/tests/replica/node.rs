@@ -21,6 +21,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// When chains start.
 pub const START: UnixSeconds = UnixSeconds(1_800_000_000);
+/// The keys of the committee; both must sign.
+const COMMITTEE: [u8; 2] = [200, 201];
 /// Static weight of a transaction of one [`pay`].
 pub const WEIGHT_PAY: u64 = 70;
 
@@ -56,7 +58,7 @@ pub fn genesis(validators: u8, change: impl FnOnce(&mut Parameters)) -> Genesis 
         validators: (1..=validators)
             .map(|seed| Validator { public_key: key(seed).public_key(), power: 10 })
             .collect(),
-        committee: Committee { threshold: 1, keys: vec![key(200).public_key()] },
+        committee: Committee { threshold: 2, keys: COMMITTEE.map(|seed| key(seed).public_key()).to_vec() },
         organisations: ["A", "B", "C"].map(|name| name.parse().unwrap()).to_vec(),
         accounts: ['A', 'B', 'C'].map(account).to_vec(),
         instances: ["admin", "asset"].map(instance).to_vec(),
@@ -117,6 +119,9 @@ pub fn value(block: &Block) -> ValueId {
     ValueId { block: block.header.hash(), time: block.header.time }
 }
 
+/// What a test changes of something that was right, under the name of the part.
+pub type Change<T> = (&'static str, fn(&mut T));
+
 /// A node, and all that came out of it.
 pub struct Node {
     pub replica: Replica,
@@ -140,8 +145,13 @@ impl Node {
 
     /// A node that starts from where its worker is, a second after the tip.
     pub fn start(worker: Worker, recovered: Recovered) -> Self {
+        Self::start_as(0, worker, recovered)
+    }
+
+    /// As [`Self::start`], as another member of the set than the first.
+    pub fn start_as(member: usize, worker: Worker, recovered: Recovered) -> Self {
         let tip = worker.tip().clone();
-        let validator = Some(tip.next_validators.addresses()[0]);
+        let validator = Some(tip.next_validators.addresses()[member]);
         let mut node = Self {
             replica: Replica::new(tip.clone(), validator, Timeouts::default()),
             worker,
@@ -160,7 +170,10 @@ impl Node {
     /// Feeds an input and has the worker do at once what it leads to.
     pub fn input(&mut self, input: Input) {
         let mut inputs = vec![input];
+        let mut steps = 0;
         while let Some(input) = inputs.pop() {
+            steps += 1;
+            assert!(steps < 1_000, "the node goes round in circles");
             let step = self.replica.step(self.now, input);
             self.replica.check_invariants();
             self.journal.extend(step.journal);
@@ -211,7 +224,7 @@ impl Node {
             reference: None,
             calls: calls.into_iter().map(call).collect(),
         };
-        body.sign(&[&key(200)]).encode()
+        body.sign(&COMMITTEE.map(key).each_ref()).encode()
     }
 
     pub fn submit(&mut self, envelopes: Vec<Vec<u8>>) -> Vec<SubmitOutcome> {

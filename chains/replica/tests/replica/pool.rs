@@ -1,13 +1,15 @@
 //! The pool: order, shares of a full block, ids, ticks, bounds and expiry.
 
-use crate::node::{Node, START, WEIGHT_PAY, account, genesis, names, pay, refusal, tick, worker};
+use crate::node::{Node, START, WEIGHT_PAY, genesis, names, pay, refusal, tick, worker};
+use catenary_apps::admin::{AdminCall, Tick};
+use catenary_consensus::Input as ConsensusInput;
 use catenary_replica::{
     Admission, Admitted, Done, Effect, Input, Job, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, Recovered,
     RefusalReason, SUBMISSIONS_WAITING_MAX, SubmitOutcome,
 };
 use catenary_types::{
-    Call, Height, RequestId, TxId, UnixSeconds, envelope::Transaction, limits::ENVELOPE_BYTES_MAX,
-    time::NANOS_PER_SECOND,
+    Call, Envelope, Height, Message, RequestId, TxId, UnixSeconds, envelope::Transaction,
+    limits::ENVELOPE_BYTES_MAX, time::NANOS_PER_SECOND,
 };
 use std::sync::Arc;
 
@@ -101,11 +103,7 @@ fn one_tick_a_second_is_let_in() {
 
 #[test]
 fn what_no_block_can_take_any_more_is_forgotten() {
-    let mut node = Node::alone(|parameters| parameters.block_interval_ms_min = 60_000);
-    node.submit_payments("A", 1);
-    node.commit();
-    node.commit();
-    // Paced: these wait for the minute to pass.
+    let mut node = Node::alone(|_| {});
     node.submit_payments("AB", 2);
     let late = node.envelope_until(UnixSeconds(START.0 + 11), 'C', 4, vec![pay()]);
     node.submit(vec![late]);
@@ -120,6 +118,10 @@ fn what_no_block_can_take_any_more_is_forgotten() {
     node.now.0 += NANOS_PER_SECOND;
     assert!(node.build().is_none(), "the last one expires on the way into a block");
     assert_eq!(node.replica.pool_len(), 0);
+    assert!(
+        node.consensus.iter().any(|input| matches!(input, ConsensusInput::Rest)),
+        "there is no more to do"
+    );
 }
 
 #[test]
@@ -202,18 +204,15 @@ fn the_pool_holds_so_many_bytes_and_no_more() {
 #[test]
 fn the_door_says_what_is_wrong() {
     let mut node = Node::start(
-        worker(&genesis(1, |parameters| parameters.block_weight_max = 100)),
+        worker(&genesis(1, |parameters| parameters.block_weight_max = WEIGHT_PAY)),
         Recovered::default(),
     );
     let good = Transaction::decode(&node.envelope('A', 1, vec![pay()])).unwrap();
-    let forged = |change: fn(&mut catenary_types::Envelope)| {
-        use catenary_types::Message;
-        let mut envelope = catenary_types::Envelope::decode(&good.bytes).unwrap();
+    let forged = |change: fn(&mut Envelope)| {
+        let mut envelope = Envelope::decode(&good.bytes).unwrap();
         change(&mut envelope);
         envelope.encode()
     };
-    let stranger = account('D');
-    assert_ne!(stranger, good.body.sender);
     let cases = [
         (Vec::new(), RefusalReason::MalformedEnvelope),
         (forged(|envelope| envelope.kind = 2), RefusalReason::MalformedEnvelope),
@@ -229,4 +228,25 @@ fn the_door_says_what_is_wrong() {
     assert_eq!(outcomes.iter().map(refusal).collect::<Vec<_>>(), expected);
     assert_eq!(node.replica.pool_len(), 0);
     assert_eq!(node.submit(vec![good.bytes.clone()]), [SubmitOutcome::Accepted(good.id)]);
+}
+
+#[test]
+fn each_transaction_answers_for_its_own_signatures() {
+    let mut node = Node::alone(|_| {});
+    let (both, other) =
+        (node.decision(1, vec![AdminCall::Tick(Tick {})]), node.envelope('A', 1, vec![pay()]));
+    assert_eq!(Transaction::decode(&both).unwrap().signatures.len(), 2);
+    let forge = |envelope: &[u8]| {
+        let mut envelope = Envelope::decode(envelope).unwrap();
+        envelope.signatures.last_mut().unwrap().signature.0[0] ^= 1;
+        envelope.encode()
+    };
+    for (first, second) in [(false, true), (true, false)] {
+        let mut node = Node::alone(|_| {});
+        let of = |envelope: &[u8], is_forged| if is_forged { forge(envelope) } else { envelope.to_vec() };
+        let outcomes = node.submit(vec![of(&both, first), of(&other, second)]);
+        let refused: Vec<_> = outcomes.iter().map(|outcome| refusal(outcome).is_some()).collect();
+        assert_eq!(refused, [first, second]);
+    }
+    assert_eq!(node.submit(vec![both, other]).iter().filter_map(refusal).count(), 0);
 }

@@ -1,12 +1,12 @@
 //! A node that stops at any moment and goes on from what is on disk: block log, checkpoint, journal.
 
-use crate::node::{Node, certify, genesis, pay, value, worker};
+use crate::node::{Change, Node, START, certify, genesis, pay, value, worker};
 use catenary_consensus::{Decision, Record, Start, Verdict};
 use catenary_crypto::Hash;
 use catenary_ledger::{ReplayChange, ReplayWindow, State};
 use catenary_replica::{Input, Recovered, RecoveryError, SubmitOutcome, Worker};
 use catenary_state::{Batch, StoreName};
-use catenary_types::{Block, Certificate, CommitSignature, Height};
+use catenary_types::{Block, Certificate, CommitSignature, Height, UnixSeconds};
 use std::collections::BTreeMap;
 
 type Log = Vec<(Block, Certificate)>;
@@ -50,13 +50,13 @@ fn the_block_log_leads_to_the_same_tip() {
 #[test]
 fn a_block_of_the_log_that_is_not_the_next_is_named() {
     let (_, log) = lived();
-    let changes: [(&str, &dyn Fn(&mut (Block, Certificate))); 6] = [
-        ("header", &|(block, _)| block.header.app_hash = Hash([1; 32])),
-        ("header", &|(block, _)| block.envelopes.clear()),
-        ("header", &|(block, _)| block.last_certificate = None),
-        ("certificate", &|(_, certificate)| certificate.block = Hash([1; 32])),
-        ("certificate", &|(_, certificate)| certificate.height = Height(3)),
-        ("signature of entry 1", &|(_, certificate)| {
+    let changes: [Change<(Block, Certificate)>; 6] = [
+        ("header", |(block, _)| block.header.app_hash = Hash([1; 32])),
+        ("header", |(block, _)| block.envelopes.clear()),
+        ("header", |(block, _)| block.last_certificate = None),
+        ("certificate", |(_, certificate)| certificate.block = Hash([1; 32])),
+        ("certificate", |(_, certificate)| certificate.height = Height(3)),
+        ("signature of entry 1", |(_, certificate)| {
             let CommitSignature::Commit { signature, .. } = &mut certificate.signatures[1] else { return };
             signature.0[0] ^= 1;
         }),
@@ -83,7 +83,13 @@ fn checkpoints_add_up_to_the_state() {
     let mut ids = Vec::new();
     let mut drop_below = 0;
     for round in 0..3 {
-        node.submit_payments("ABC", 1 + 3 * round);
+        // The last block drops the minutes of all that the first two entered.
+        let second = if round < 2 { 2 + u64::from(round) } else { 200 };
+        node.now = UnixSeconds(START.0 + second).start();
+        let until = UnixSeconds(START.0 + second + 5);
+        let envelope = |bank| node.envelope_until(until, bank, 1 + round, vec![pay()]);
+        let envelopes = ['A', 'B'].map(envelope).to_vec();
+        assert!(node.submit(envelopes).iter().all(|outcome| matches!(outcome, SubmitOutcome::Accepted(_))));
         node.commit();
         if round == 1 {
             // Two blocks, one checkpoint.
@@ -100,6 +106,7 @@ fn checkpoints_add_up_to_the_state() {
     assert_eq!(node.worker.take_checkpoint().changes, BTreeMap::new(), "nothing has changed since");
     let mut window = ReplayWindow::default();
     let entered = ids.iter().map(|(minute, sender, request_id, ..)| (*minute, (*sender, *request_id)));
+    let entered = entered.filter(|(minute, _)| *minute >= drop_below);
     window.apply(&ReplayChange { drop_below, entered: entered.collect() });
     let state = State::restore(Height(3), content, window);
     assert_eq!(state.app_hash(), node.worker.state().app_hash());
@@ -108,9 +115,9 @@ fn checkpoints_add_up_to_the_state() {
     let ledger = catenary_ledger::Ledger::new(catenary_ledger::Apps::default());
     let restored = Worker::new(ledger, state, node.worker.tip().clone(), recent.collect());
     let mut restored = Node::start(restored, Recovered::default());
-    let known = restored.envelope('B', 5, vec![pay()]);
+    let known = restored.envelope_until(UnixSeconds(START.0 + 205), 'B', 3, vec![pay()]);
     let outcome = restored.submit(vec![known]).remove(0);
-    assert!(matches!(outcome, SubmitOutcome::Known { height: Some(Height(2)), .. }), "{outcome:?}");
+    assert!(matches!(outcome, SubmitOutcome::Known { height: Some(Height(3)), .. }), "{outcome:?}");
 }
 
 #[test]

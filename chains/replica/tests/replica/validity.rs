@@ -1,9 +1,9 @@
 //! What makes a block invalid: each fault alone, in a block that is right in everything else.
 
-use crate::node::{Node, START, WEIGHT_PAY, certify, genesis, pay, worker};
+use crate::node::{Change, Node, START, WEIGHT_PAY, certify, genesis, pay, worker};
 use catenary_crypto::Hash;
 use catenary_ledger::Inadmissible;
-use catenary_replica::{BlockError, CertificateError, Done, Job, Recovered, Tip};
+use catenary_replica::{BlockError, CertificateError, Done, Job, Recovered, SubmitOutcome, Tip};
 use catenary_types::{
     Address, Block, CommitSignature, Envelope, Header, Height, Message, RequestId, Timestamp, UnixSeconds,
     envelope::EnvelopeError, limits::BLOCK_ENVELOPES_MAX, time::NANOS_PER_SECOND,
@@ -67,19 +67,19 @@ fn a_header_follows_from_the_block_before_in_every_field() {
     let mut scene = Scene::new();
     let block = scene.block(vec![scene.pay('A', 2)]);
     assert_eq!(scene.judge(block.clone()), Ok(()));
-    let other = Hash([9; 32]);
-    let changes: [(&str, &dyn Fn(&mut Header)); 11] = [
-        ("protocol version", &|header| header.protocol_version += 1),
-        ("chain", &|header| header.chain_id = "test-0123456789abcdef-1".parse().unwrap()),
-        ("height", &|header| header.height = Height(3)),
-        ("last block", &|header| header.last_block = Some(other)),
-        ("last commit hash", &|header| header.last_commit_hash = other),
-        ("data hash", &|header| header.data_hash = other),
-        ("validators", &|header| header.validators_hash = other),
-        ("next validators", &|header| header.next_validators_hash = other),
-        ("parameters", &|header| header.consensus_hash = other),
-        ("app hash", &|header| header.app_hash = other),
-        ("results", &|header| header.last_results_hash = other),
+    const OTHER: Hash = Hash([9; 32]);
+    let changes: [Change<Header>; 11] = [
+        ("protocol version", |header| header.protocol_version += 1),
+        ("chain", |header| header.chain_id = "test-0123456789abcdef-1".parse().unwrap()),
+        ("height", |header| header.height = Height(3)),
+        ("last block", |header| header.last_block = Some(OTHER)),
+        ("last commit hash", |header| header.last_commit_hash = OTHER),
+        ("data hash", |header| header.data_hash = OTHER),
+        ("validators", |header| header.validators_hash = OTHER),
+        ("next validators", |header| header.next_validators_hash = OTHER),
+        ("parameters", |header| header.consensus_hash = OTHER),
+        ("app hash", |header| header.app_hash = OTHER),
+        ("results", |header| header.last_results_hash = OTHER),
     ];
     for (field, change) in changes {
         let mut changed = block.clone();
@@ -114,8 +114,10 @@ fn an_empty_block_is_a_seal_or_a_heartbeat() {
         let block = scene.block_at(time, Vec::new());
         assert_eq!(scene.judge(block), if allowed { Ok(()) } else { Err(BlockError::Empty) });
     }
-    let mut first = Scene { node: Node::alone(|_| {}), time: START.start().plus_ms(1) };
-    assert_eq!(first.judge_envelopes(Vec::new()), Err(BlockError::Empty), "the genesis needs no seal");
+    let day_later = START.start().plus_ms(25 * 3_600_000);
+    let mut first = Scene { node: Node::alone(|_| {}), time: day_later };
+    let why = "the genesis needs neither seal nor heartbeat";
+    assert_eq!(first.judge_envelopes(Vec::new()), Err(BlockError::Empty), "{why}");
 }
 
 #[test]
@@ -140,6 +142,10 @@ fn the_last_block_is_proven_by_any_good_certificate_and_by_no_other() {
     assert_eq!(scene.judge(none), Err(BlockError::Header));
     let mut of_other = certificate(0, &[]);
     of_other.block = Hash([1; 32]);
+    let block = on(&scene, Some(of_other));
+    assert_eq!(scene.judge(block), Err(BlockError::Header));
+    let mut of_other = certificate(0, &[]);
+    of_other.height = Height(2);
     let block = on(&scene, Some(of_other));
     assert_eq!(scene.judge(block), Err(BlockError::Header));
     let weak = on(&scene, Some(certificate(0, &[0, 2])));
@@ -189,6 +195,19 @@ fn one_bad_envelope_makes_the_block_invalid() {
     assert!(matches!(inadmissible(early), Inadmissible::Expired { .. }));
     assert!(matches!(inadmissible(late), Inadmissible::ValidTooLong { .. }));
     assert!(matches!(inadmissible(other_key.encode()), Inadmissible::UnknownKey(_)));
+}
+
+#[test]
+fn a_signature_that_was_good_at_the_door_vouches_for_no_other() {
+    let mut scene = Scene::new();
+    let good = scene.pay('A', 2);
+    assert!(matches!(scene.node.submit(vec![good.clone()])[..], [SubmitOutcome::Accepted(_)]));
+    let mut forged = Envelope::decode(&good).unwrap();
+    forged.signatures[0].signature.0[0] ^= 1;
+    assert_eq!(scene.judge_envelopes(vec![good]), Ok(()));
+    // The body is the same, and so is the transaction's id.
+    let expected = Err(BlockError::Signature { index: 0 });
+    assert_eq!(scene.judge_envelopes(vec![forged.encode()]), expected);
 }
 
 #[test]

@@ -25,8 +25,16 @@ async fn closed(connection: &mut TcpStream) {
 async fn garbage_on_the_port_is_cut_off() {
     let chain = FakeChain::with_blocks("berka");
     let served = Served::of(&[&chain]).await;
+    for bytes in garbage() {
+        send_garbage(&served, &bytes).await;
+        assert_serving(&served).await;
+    }
+}
+
+/// What no client of gRPC sends.
+pub fn garbage() -> [Vec<u8>; 5] {
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let garbage: [Vec<u8>; 5] = [
+    [
         vec![0; 4_096],
         (0..65_536u32).map(|byte| (byte * 31 % 251) as u8).collect(),
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
@@ -36,14 +44,15 @@ async fn garbage_on_the_port_is_cut_off() {
             0, 0, 0,
         ],
         [&preface[..], &[0xff; 4_096]].concat(),
-    ];
-    for bytes in garbage {
-        let mut connection = TcpStream::connect(served.address).await.unwrap();
-        // The node may close while we still write.
-        let _ = connection.write_all(&bytes).await;
-        closed(&mut connection).await;
-        assert_serving(&served).await;
-    }
+    ]
+}
+
+/// Sends bytes on a connection of their own and waits until the node closes it.
+pub async fn send_garbage(served: &Served, bytes: &[u8]) {
+    let mut connection = TcpStream::connect(served.address).await.unwrap();
+    // The node may close while we still write.
+    let _ = connection.write_all(bytes).await;
+    closed(&mut connection).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The whole front door over a chain that the tests script: every documented error, every limit, every stream.
+//! The whole front door over a chain that the tests script: every documented error, every limit, every stream. In
+//! [`whole`] it stands before a node with real chains.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 use catenary_api::{Api, Limits, ServeError};
@@ -23,6 +24,7 @@ mod links;
 mod reads;
 mod submit;
 mod transfers;
+mod whole;
 
 /// A node that serves, and a connection to it.
 struct Served {

@@ -19,11 +19,17 @@ use catenary_links::ChainClient;
 use catenary_orders::{BANKS, Orders};
 use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
-use catenary_store::DataDir;
+use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig};
 use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Instant,
+};
 
 /// How the router reaches the chains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -71,7 +77,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Opens the folder, starts all chains, connects them by lanes and starts the routers.
+    /// Opens the folder, starts all chains, connects them by lanes and starts the routers. A chain that does not start is
+    /// left to the caller, who finds it in [`Node::down`]; new lanes wait for it.
     pub async fn start(
         data: Option<PathBuf>,
         links: Links,
@@ -86,15 +93,24 @@ impl Network {
         let definitions = network::chains(&data, catenary_runtime::now())?;
         let genesis = definitions.iter().map(|definition| definition.genesis.clone()).collect();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let config = NodeConfig { data, chains: definitions, executors: cores, arbiters: cores };
+        let config = NodeConfig {
+            data,
+            chains: definitions,
+            engine: Engine::default(),
+            executors: cores,
+            arbiters: cores,
+        };
         let (node, mut notices) = Node::open(config)?;
-        notices.extend(node.start().await?);
+        notices.extend(node.start().await);
         for notice in notices {
             eprintln!("{notice}");
         }
         let chains = node.clients();
-        let resumed_at = chains[0].status().await?.height;
-        setup::lanes(&chains).await.context("setting up the lanes")?;
+        // Of no use without the home chain, since nothing is paid then.
+        let resumed_at = chains[0].status().await.map_or(Height(0), |status| status.height);
+        if node.down().borrow().is_empty() {
+            while_all_run(&node, setup::lanes(&chains)).await.context("setting up the lanes")?;
+        }
         let server = match (listen, links) {
             (None, Links::Mailbox) => None,
             (None, Links::Grpc) => Some(Server::start(&chains, SocketAddr::from(([127, 0, 0, 1], 0))).await?),
@@ -136,6 +152,19 @@ fn relay_config(chains: &[Arc<dyn ChainClient>], number: usize) -> RelayConfig {
     }
 }
 
+/// Does something that needs every chain, and fails as soon as one is down that nobody stopped.
+async fn while_all_run<T>(node: &Node, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut down = node.down();
+    tokio::select! {
+        biased;
+        Ok(down) = down.wait_for(|down| !down.is_empty()) => {
+            let chains: Vec<_> = down.iter().map(|(chain, reason)| format!("{chain} is down: {reason}")).collect();
+            bail!("{}", chains.join("\n"))
+        }
+        result = work => result,
+    }
+}
+
 /// Runs the demo to its report.
 pub async fn run(mut options: Options) -> Result<Report> {
     let mut rough = options.rough.map(rough::Rough::new);
@@ -145,6 +174,10 @@ pub async fn run(mut options: Options) -> Result<Report> {
     }
     let routers = if rough.is_some() { network::ROUTERS } else { 1 };
     let network = Network::start(options.data.clone(), options.links, routers, None).await?;
+    while_all_run(&network.node, settle(&network, &options, rough.as_ref())).await
+}
+
+async fn settle(network: &Network, options: &Options, rough: Option<&rough::Rough>) -> Result<Report> {
     let home = &network.chains[0];
     setup::debtors(&**home, &options.orders.orders, options.months).await.context("opening the debtors")?;
     for bank in Bank::partners() {
@@ -157,20 +190,20 @@ pub async fn run(mut options: Options) -> Result<Report> {
     }
     let before = report::Usage::now(&network.node);
     let started = Instant::now();
-    let plan = Plan { months: options.months, rough: rough.as_ref(), progress: options.progress };
+    let plan = Plan { months: options.months, rough, progress: options.progress };
     let mut payments = Payments::new(&options.orders.orders, plan.months);
-    payments.settle(&network, &plan).await?;
-    let returned = match &rough {
-        Some(rough) => rough.return_payments(&network, &payments).await?,
+    payments.settle(network, &plan).await?;
+    let returned = match rough {
+        Some(rough) => rough.return_payments(network, &payments).await?,
         None => rough::Returned::default(),
     };
     let duration = started.elapsed();
     let usage = report::Usage::now(&network.node).since(&before);
-    let books = reconcile::reconcile(&network, &payments, &returned).await?;
+    let books = reconcile::reconcile(network, &payments, &returned).await?;
     if let Some(folder) = &options.evidence {
-        evidence::write(&network, folder).await.context("writing the evidence")?;
+        evidence::write(network, folder).await.context("writing the evidence")?;
     }
-    Ok(Report::new(&options, &payments, returned.len(), books, duration, usage))
+    Ok(Report::new(options, &payments, returned.len(), books, duration, usage))
 }
 
 /// `catenary dev`: the same network without the orders, until it is told to stop.
@@ -182,7 +215,22 @@ pub async fn dev(data: Option<PathBuf>, links: Links, listen: SocketAddr) -> Res
     for (bank, chain) in Bank::all().zip(&network.chains) {
         println!("{:<9} {}", bank.name(), chain.chain_id());
     }
-    tokio::signal::ctrl_c().await.context("waiting for the signal to stop")
+    let mut down = network.node.down();
+    let mut told = BTreeMap::new();
+    loop {
+        let now = down.borrow_and_update().clone();
+        for (chain, reason) in now.iter().filter(|(chain, reason)| told.get(*chain) != Some(*reason)) {
+            eprintln!("{chain} is down, the other chains go on: {reason}");
+        }
+        told = now;
+        if let Some(failure) = network.node.failure() {
+            bail!("the journal failed, so no chain can go on: {failure}");
+        }
+        tokio::select! {
+            signal = tokio::signal::ctrl_c() => return signal.context("waiting for the signal to stop"),
+            changed = down.changed() => changed.context("watching the chains")?,
+        }
+    }
 }
 
 /// Reads `BANK:ACCOUNT`.

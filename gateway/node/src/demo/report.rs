@@ -37,6 +37,7 @@ impl Usage {
                 fsyncs: self.node.fsyncs - before.node.fsyncs,
                 signatures_verified: self.node.signatures_verified - before.node.signatures_verified,
                 blocks: self.node.blocks - before.node.blocks,
+                checkpoints: self.node.checkpoints - before.node.checkpoints,
             },
         }
     }

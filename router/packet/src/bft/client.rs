@@ -209,13 +209,7 @@ pub fn recover(ctx: &mut Ctx<'_, '_>, id: &ClientId, substitute_id: &ClientId) -
         oldest_height: substitute.latest_height,
         ..substitute
     };
-    put_consensus(
-        ctx,
-        id,
-        &recovered,
-        recovered.latest_height,
-        &ConsensusState { next: Height(0), ..latest },
-    );
+    put_consensus(ctx, id, &recovered, recovered.latest_height, &latest);
     put(ctx, &ClientsKey::Client(id), &recovered);
     events::client_recovered(ctx, id, substitute_id);
     Ok(())

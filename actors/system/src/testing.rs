@@ -1,0 +1,230 @@
+//! Whole nodes for tests: chains of one validator and one operator, whose keys follow from their names.
+//!
+//! What a node leaves when it is killed at some moment is a copy of its folder made at that moment; see [`copy`].
+
+use crate::{Node, NodeConfig, OpenNodeError};
+use catenary_apps::{
+    accounts::KeyGrant,
+    admin::{self, Admin, AdminCall, OpenAccount},
+    asset::{self, Asset},
+};
+use catenary_crypto::{Hash, SigningKey, sha256};
+use catenary_ledger::{Apps, Ledger};
+use catenary_links::ChainClient;
+use catenary_relay::gateway::SubmitOutcome;
+use catenary_runtime::{ChainDefinition, ChainMailbox, now};
+use catenary_store::{DataDir, index::Engine};
+use catenary_types::{
+    AccountId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance, Height, Message,
+    Organisation, Parameters, RequestId, Role, Timestamp, TxId, UnixSeconds, Validator,
+    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+};
+use futures::StreamExt;
+use std::{fs, io, path::Path, time::Duration};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+/// Longest wait for anything; a test that gets here fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at that nobody announces.
+const POLL: Duration = Duration::from_millis(2);
+/// Account number of the operator.
+const OPERATOR: &str = "operator";
+
+/// A chain with one bank on it.
+#[derive(Clone)]
+pub struct Bank {
+    genesis: Genesis,
+    chain_id: ChainId,
+}
+
+/// A transaction in a block that the next block has sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The transaction.
+    pub tx_id: TxId,
+    /// Its block.
+    pub height: Height,
+}
+
+/// Runs a test that needs actors to its end, and ends whatever it started.
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    actix::System::new().block_on(test)
+}
+
+/// What must come, or the test fails instead of hanging.
+pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("what the test waits for comes")
+}
+
+/// A node of these banks on a folder, started, with all that it has to tell the operator.
+pub async fn start(folder: &Path, banks: &[Bank]) -> Result<(Node, Vec<String>), OpenNodeError> {
+    let data = DataDir::open(folder).expect("the folder is free");
+    let chains = banks.iter().map(Bank::definition).collect();
+    let (node, mut notices) =
+        Node::open(NodeConfig { data, chains, engine: Engine::default(), executors: 2, arbiters: 1 })?;
+    notices.extend(soon(node.start()).await);
+    Ok((node, notices))
+}
+
+/// A copy of a folder. Of one that a node runs on it is what a kill at this moment would leave.
+pub fn copy(folder: &Path) -> TempDir {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    copy_into(folder, copy.path()).expect("the files can be copied");
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        let copied =
+            if path.is_dir() { copy_into(&path, &target) } else { fs::copy(&path, &target).map(drop) };
+        // A running node deletes files as it goes on.
+        if let Err(error) = copied
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a condition holds that nobody announces.
+pub async fn until(condition: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !condition().await {
+            sleep(POLL).await;
+        }
+    };
+    soon(holds).await;
+}
+
+/// Submits an envelope and waits until it is in a block, the block is sealed, and the seal is in the block log.
+pub async fn settle(chain: &dyn ChainClient, envelope: Vec<u8>) -> Settled {
+    let tip = chain.status().await.expect("the chain runs").height;
+    let mut blocks = chain.final_blocks(tip.next()).await.expect("the chain runs").blocks;
+    let outcomes = soon(chain.submit(vec![envelope])).await.expect("the chain runs");
+    let [SubmitOutcome::Accepted(tx_id)] = outcomes[..] else { panic!("not accepted: {outcomes:?}") };
+    let sealed = async {
+        let mut settled = None;
+        loop {
+            let block = blocks.next().await.expect("a stream has no end").expect("the chain runs");
+            if let Some(settled) = settled {
+                return settled;
+            }
+            let receipt = block.receipts.iter().find(|receipt| receipt.tx_id == tx_id);
+            settled = receipt.map(|receipt| {
+                assert!(receipt.succeeded(), "{receipt:?}");
+                Settled { tx_id, height: block.height() }
+            });
+        }
+    };
+    let settled = soon(sealed).await;
+    until(async || chain.block(settled.height.next()).await.is_ok_and(|block| block.is_some())).await;
+    settled
+}
+
+/// Height and root of a chain's state.
+pub async fn root(chain: &ChainMailbox) -> (Height, Hash) {
+    chain.read(|state| (state.height(), state.app_hash())).await.expect("the chain runs")
+}
+
+impl Bank {
+    /// A bank whose chain begins at this time.
+    pub fn new(name: &str, time: Timestamp) -> Self {
+        let genesis = genesis(name, time);
+        let chain_id = genesis.chain_id().expect("a well-formed genesis");
+        Self { genesis, chain_id }
+    }
+
+    /// The chain.
+    pub fn chain_id(&self) -> &ChainId {
+        &self.chain_id
+    }
+
+    /// The key of the operator.
+    pub fn key(&self) -> SigningKey {
+        key(self.chain_id.name(), OPERATOR)
+    }
+
+    /// The body of a transaction that opens an account: a good one, once for each number.
+    pub fn opening(&self, number: u64) -> Body {
+        let text = number.to_string();
+        let key = key(self.chain_id.name(), &text).public_key();
+        let open = OpenAccount {
+            number: text.parse().expect("digits are an account number"),
+            threshold: 1,
+            keys: vec![KeyGrant { key, weight: 1 }],
+        };
+        let mut request_id = RequestId([0; 16]);
+        request_id.0[..8].copy_from_slice(&number.to_be_bytes());
+        Body {
+            chain_id: self.chain_id.clone(),
+            sender: AccountId::new(&organisation(), &OPERATOR.parse().expect("an account number")),
+            request_id,
+            valid_until: UnixSeconds(now().seconds().0 + 300),
+            reference: None,
+            calls: vec![Call {
+                instance: admin::KIND.parse().expect("kinds are instance names"),
+                message: AdminCall::OpenAccount(open).encode(),
+            }],
+        }
+    }
+
+    /// The encoded envelope of [`Self::opening`].
+    pub fn envelope(&self, number: u64) -> Vec<u8> {
+        self.opening(number).sign(&[&self.key()]).encode()
+    }
+
+    fn definition(&self) -> ChainDefinition {
+        let apps = Apps::default().with(admin::KIND, Admin).with(asset::KIND, Asset);
+        ChainDefinition {
+            genesis: self.genesis.clone(),
+            chain_id: self.chain_id.clone(),
+            ledger: Ledger::new(apps),
+            validator_seed: Some(seed(self.chain_id.name(), "validator")),
+        }
+    }
+}
+
+fn organisation() -> Organisation {
+    "BANK".parse().expect("an organisation")
+}
+
+fn seed(bank: &str, holder: &str) -> [u8; 32] {
+    sha256(format!("key of a test: {bank}/{holder}").as_bytes()).0
+}
+
+fn key(bank: &str, holder: &str) -> SigningKey {
+    SigningKey::from_seed(&seed(bank, holder))
+}
+
+fn genesis(name: &str, time: Timestamp) -> Genesis {
+    let operator = GenesisAccount {
+        organisation: organisation(),
+        number: OPERATOR.parse().expect("an account number"),
+        threshold: 1,
+        keys: vec![AccountKey::ed25519(key(name, OPERATOR).public_key())],
+        roles: vec![GenesisRole { role: Role::Operator }],
+    };
+    let instance = |kind: &str| GenesisInstance {
+        name: kind.parse().expect("kinds are instance names"),
+        kind: kind.parse().expect("kinds are instance names"),
+        version: 1,
+    };
+    Genesis {
+        name: name.parse().expect("a chain name"),
+        revision: 1,
+        suite: SUITE_ED25519_SHA256,
+        consensus: CONSENSUS_BFT,
+        time,
+        parameters: Parameters::for_group_of(1),
+        validators: vec![Validator { public_key: key(name, "validator").public_key(), power: 10 }],
+        committee: Committee { threshold: 1, keys: vec![key(name, "committee").public_key()] },
+        organisations: vec![organisation()],
+        accounts: vec![operator],
+        instances: vec![instance(admin::KIND), instance(asset::KIND)],
+    }
+}
