@@ -4,7 +4,7 @@ use crate::network;
 use anyhow::{Context as _, Result, ensure};
 use catenary_consensus::Peer;
 use catenary_links::{Impairment, Switch, impaired_pair};
-use catenary_store::DataDir;
+use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig, NodeStats};
 use catenary_types::Genesis;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,13 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (number, data) in folders.into_iter().enumerate() {
             let chains = network::chains(&documents, number)?;
-            let (node, mut notices) = Node::open(NodeConfig { data, chains, executors: cores, arbiters: cores })?;
+            let (node, mut notices) = Node::open(NodeConfig {
+                data,
+                chains,
+                engine: Engine::default(),
+                executors: cores,
+                arbiters: cores,
+            })?;
             notices.extend(node.start().await);
             for notice in notices {
                 eprintln!("node {number}: {notice}");
