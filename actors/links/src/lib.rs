@@ -20,6 +20,6 @@ mod wire;
 pub use client::{BlockStream, ChainClient, Reply};
 pub use directory::{Directory, UnknownChain};
 pub use grpc::{ConnectError, GrpcChain};
-pub use wire::{Frame, Impairment, Switch, WIRE_FRAMES, WireEnd, impaired_pair, pair};
 /// For implementing [`ChainClient`].
 pub use tonic::async_trait;
+pub use wire::{Frame, Impairment, Switch, WIRE_FRAMES, WireEnd, impaired_pair, pair};

@@ -108,7 +108,10 @@ async fn carry(
         while let Some(frame) = from.recv().await {
             let lost = losses.next(impairment.loss_per_10_000) || switches.iter().any(Switch::is_cut);
             // A link that carries more than fits loses it, as networks do.
-            if !lost && queue.try_send((Instant::now() + impairment.delay, frame)).is_err() && queue.is_closed() {
+            if !lost
+                && queue.try_send((Instant::now() + impairment.delay, frame)).is_err()
+                && queue.is_closed()
+            {
                 break;
             }
         }

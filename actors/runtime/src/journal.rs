@@ -79,7 +79,8 @@ impl ChainJournal {
         let (guard, chain) = (self.guard.clone(), self.chain);
         let then_mark = move |result: Result<(), JournalError>| match result {
             Ok(()) => {
-                let on_mark = move |result: Result<(), FileError>| on_durable(result.map_err(JournalError::File));
+                let on_mark =
+                    move |result: Result<(), FileError>| on_durable(result.map_err(JournalError::File));
                 guard.raise(chain, mark.encode(), Box::new(on_mark));
             }
             Err(error) => on_durable(Err(error)),

@@ -44,7 +44,10 @@ pub(crate) fn recall(
         return Err(format!("the journal lost records of a height above {}: {}", tip.height, parts.report));
     }
     if alone && !memory.allows(tip.height.next()) {
-        return Err("guard and journal of this validator are lost, and there is no other to ask what it signed".into());
+        return Err(
+            "guard and journal of this validator are lost, and there is no other to ask what it signed"
+                .into(),
+        );
     }
     Ok((memory, mark))
 }

@@ -155,7 +155,8 @@ impl Thread {
             self.verify(&batch);
             for Waiting { consensus, peer, message, .. } in batch {
                 // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
-                let _ = consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
+                let _ =
+                    consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
             }
         }
     }

@@ -200,7 +200,8 @@ impl Writer {
             self.grown = 0;
             self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
         } else {
-            let records: Vec<_> = raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
+            let records: Vec<_> =
+                raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
             self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
             self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
             self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);

@@ -262,7 +262,8 @@ fn what_the_guard_refuses_is_not_signed_and_the_height_is_followed() {
 #[test]
 fn a_height_of_which_the_guard_knows_more_than_the_journal_is_followed() {
     let group = Group::new(4);
-    let bytes = group.vote(3, VoteKind::Prevote, 1, Some(value("lost"))).vote.sign_bytes(&group.chain_id, LAST);
+    let bytes =
+        group.vote(3, VoteKind::Prevote, 1, Some(value("lost"))).vote.sign_bytes(&group.chain_id, LAST);
     for height in [1, 2] {
         let mark = Mark::new(Height(height), 0, SignedStep::Prevote, &bytes);
         let (mut machine, step) = group.machine(3, Some(mark), group.start(Start::Now));

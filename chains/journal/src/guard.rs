@@ -78,7 +78,8 @@ pub fn scan(bytes: &[u8]) -> Result<Scan, UnsupportedVersion> {
 
 /// Whether the header reads; an error if another version wrote it.
 fn read_header(bytes: &[u8]) -> Result<bool, UnsupportedVersion> {
-    let Some((header, sum)) = bytes.get(..HEADER_LEN).and_then(|header| header.split_last_chunk::<CHECKSUM_LEN>())
+    let Some((header, sum)) =
+        bytes.get(..HEADER_LEN).and_then(|header| header.split_last_chunk::<CHECKSUM_LEN>())
     else {
         return Ok(false);
     };

@@ -117,7 +117,8 @@ struct Batch {
 impl Batch {
     /// Adds an envelope; a message that is full comes out.
     fn add(&mut self, envelope: &[u8]) -> Option<PeerMessage> {
-        let full = self.envelopes.len() >= GOSSIP_ENVELOPES_MAX || self.bytes + envelope.len() > GOSSIP_BYTES_MAX;
+        let full =
+            self.envelopes.len() >= GOSSIP_ENVELOPES_MAX || self.bytes + envelope.len() > GOSSIP_BYTES_MAX;
         let message = if full { self.take() } else { None };
         self.bytes += envelope.len();
         self.envelopes.push(envelope.to_vec());

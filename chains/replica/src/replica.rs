@@ -14,8 +14,8 @@ use crate::{
 };
 use catenary_apps::admin::{self, AdminCall};
 use catenary_consensus::{
-    Decision, Input as ConsensusInput, Peer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId, Verdict,
-    Voting, journal::Origin, journal::Record,
+    Decision, Input as ConsensusInput, Peer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId,
+    Verdict, Voting, journal::Origin, journal::Record,
 };
 use catenary_crypto::Hash;
 use catenary_types::{Address, Block, Height, Message, Timestamp, envelope::Transaction};

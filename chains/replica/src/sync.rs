@@ -108,7 +108,9 @@ impl Sync {
     }
 
     fn first_missing(&self, reached: Height) -> Height {
-        self.blocks.keys().fold(reached.next(), |next, height| if *height == next { next.next() } else { next })
+        self.blocks
+            .keys()
+            .fold(reached.next(), |next, height| if *height == next { next.next() } else { next })
     }
 
     fn newest_claim(&self) -> Height {

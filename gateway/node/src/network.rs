@@ -138,7 +138,10 @@ pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Docu
         for chain_id in folder.chain_ids().context("reading the data folder")? {
             if let Some(genesis) = stored_genesis(folder, &chain_id)? {
                 let (expected, actual) = (genesis.validators.len(), folders.len());
-                ensure!(expected == actual, "{chain_id} has {expected} validators, the network has {actual} nodes");
+                ensure!(
+                    expected == actual,
+                    "{chain_id} has {expected} validators, the network has {actual} nodes"
+                );
                 stored.insert(genesis.name.to_string(), genesis);
             }
         }

@@ -2,12 +2,7 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
-    capacities,
-    consensus::ConsensusActor,
-    executor::Lane,
-    feed::Feed,
-    host::Host,
-    reader::Reader,
+    capacities, consensus::ConsensusActor, executor::Lane, feed::Feed, host::Host, reader::Reader,
     verification::GroupView,
 };
 use actix::Addr;

@@ -66,8 +66,7 @@ impl Machine {
                 step
             }
             (Self::New { chain_id, signer, cache }, Input::StartHeight(start)) => {
-                let (machine, step) =
-                    Consensus::start(now, chain_id, signer, Box::new(cache), start);
+                let (machine, step) = Consensus::start(now, chain_id, signer, Box::new(cache), start);
                 *self = Self::Started(Box::new(machine));
                 step
             }

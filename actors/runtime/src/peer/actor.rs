@@ -7,7 +7,9 @@ use crate::{
     supervisor::LinkWatch,
     verification::Verification,
 };
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture};
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, StreamHandler, WrapFuture,
+};
 use catenary_consensus::Peer;
 use catenary_links::{Frame, WireEnd};
 use catenary_replica::{Input, Lane, PeerMessage};

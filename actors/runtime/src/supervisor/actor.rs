@@ -148,7 +148,8 @@ impl SupervisorActor {
     }
 
     fn run(&mut self, number: usize, opened: Opened, ctx: &Context<Self>) {
-        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, memory, mark } = opened;
+        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, memory, mark } =
+            opened;
         let chain = &mut self.chains[number];
         let generation = chain.generation;
         let watch = || Watch::new(ctx.address(), number, generation);

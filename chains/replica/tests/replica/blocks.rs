@@ -12,7 +12,7 @@ const WEIGHT_UNKNOWN: u64 = 55;
 
 /// Two nodes of a group of four; the first one builds.
 fn pair() -> (Node, Node) {
-    let node = || Node::start(worker(&genesis(4, |_| {})), Recovered::default());
+    let node = || Node::start(worker(&genesis(4, |_| {})), Recovered::default()).connected();
     (node(), node())
 }
 
@@ -30,7 +30,7 @@ fn what_one_node_builds_the_others_find_valid_and_all_come_to_the_same_state() {
         let block = next_block(&mut builder, request);
         assert_eq!(builder.sent.last(), Some(&block), "the others need the body");
         other.consensus.clear();
-        other.input(Input::Body(block.clone()));
+        other.body(block.clone());
         assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
         assert_eq!(
             other.journal.last(),
@@ -128,8 +128,8 @@ fn a_block_holds_what_its_calls_weigh_today() {
     let mut genesis = genesis(4, |parameters| parameters.block_weight_max = 10 * WEIGHT_UNKNOWN);
     let asset = genesis.instances.pop().unwrap();
     let (mut node, mut other) = (
-        Node::start(worker(&genesis), Recovered::default()),
-        Node::start(worker(&genesis), Recovered::default()),
+        Node::start(worker(&genesis), Recovered::default()).connected(),
+        Node::start(worker(&genesis), Recovered::default()).connected(),
     );
     let add = AddInstance { name: asset.name, kind: asset.kind, version: asset.version };
     let addition = node.decision(1, vec![AdminCall::AddInstance(add)]);
@@ -138,12 +138,12 @@ fn a_block_holds_what_its_calls_weigh_today() {
     // Ten of these fill a block as long as nobody knows what they mean.
     node.submit_payments("ABCABCABCA", 2);
     node.decide(&block);
-    other.input(Input::Body(block.clone()));
+    other.body(block.clone());
     other.decide(&block);
     let block = node.build().unwrap();
     assert_eq!(names(&block), "A2 B3 C4 A5 B6 C7 A8");
     other.consensus.clear();
-    other.input(Input::Body(block.clone()));
+    other.body(block.clone());
     assert_eq!(other.verdicts(), [(value(&block), Verdict::Valid)]);
     assert_eq!(node.decide(&block).pool, 3);
     assert_eq!(names(&node.build().unwrap()), "B9 C10 A11");
@@ -171,7 +171,7 @@ fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     let mut block = (*next_block(&mut builder, 1)).clone();
     block.header.app_hash = catenary_crypto::empty_root();
     other.consensus.clear();
-    other.input(Input::Body(Arc::new(block.clone())));
+    other.body(Arc::new(block.clone()));
     assert_eq!(other.verdicts(), [(value(&block), Verdict::Invalid)]);
     assert_eq!(other.rejected.len(), 1);
     assert_eq!(other.rejected[0].0, value(&block));
@@ -186,15 +186,16 @@ fn a_body_counts_once_and_only_at_its_height() {
     builder.decide(&first);
     let second = next_block(&mut builder, 2);
     other.consensus.clear();
-    let step = other.replica.step(other.now, Input::Body(second));
-    assert!(step.effects.is_empty(), "its time has not come: {:?}", step.effects);
+    other.body(second.clone());
+    assert_eq!(other.verdicts().len(), 0, "its time has not come");
     for _ in 0..2 {
-        other.input(Input::Body(first.clone()));
+        other.body(first.clone());
     }
     assert_eq!(other.verdicts().len(), 1);
     other.decide(&first);
-    other.input(Input::Body(first));
-    assert_eq!((other.verdicts().len(), other.journal.len()), (0, 1));
+    assert_eq!(other.verdicts().len(), 1, "now it has: it was kept");
+    other.body(first.clone());
+    assert_eq!((other.verdicts().len(), other.journal), (0, vec![first, second]));
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn a_decision_waits_for_its_body() {
     let certificate = certify(other.worker.tip(), &block.header, 0, &[]);
     other.input(Input::Decided(Decision { certificate, value: value(&block), evidence: Vec::new() }));
     assert!(other.committed.is_empty());
-    other.input(Input::Body(block.clone()));
+    other.body(block.clone());
     assert_eq!(other.committed.len(), 1);
     assert_eq!(other.replica.tip().height, Height(1));
 }
@@ -227,7 +228,7 @@ fn a_block_that_was_fetched_is_judged_as_one_and_a_kept_body_is_sent_again() {
     other.consensus.clear();
     other.input(Input::Judge(value(&block)));
     assert_eq!(origin(&mut other), [], "the body is missing");
-    other.input(Input::Body(block.clone()));
+    other.body(block.clone());
     assert_eq!(origin(&mut other), [Origin::Sync]);
     builder.consensus.clear();
     builder.input(Input::Judge(value(&block)));

@@ -4,11 +4,12 @@ use catenary_apps::{
     admin::{Admin, AdminCall, Tick},
     asset::{Asset, AssetCall, Transfer},
 };
-use catenary_consensus::{Decision, Input as ConsensusInput, StartHeight, Timeouts, ValueId, Verdict};
+use catenary_consensus::{Decision, Input as ConsensusInput, Peer, StartHeight, Timeouts, ValueId, Verdict};
 use catenary_crypto::SigningKey;
 use catenary_ledger::{Apps, Ledger, records::committee_account};
 use catenary_replica::{
-    Committed, Effect, Input, Recovered, Refusal, RefusalReason, Replica, SubmitOutcome, Tip, Worker,
+    Committed, Effect, Input, PeerMessage, Recipients, Recovered, Refusal, RefusalReason, Replica,
+    SubmitOutcome, Tip, Worker,
 };
 use catenary_types::{
     AccountId, AccountKey, Amount, Block, Body, Call, Certificate, CommitSignature, Committee, Genesis,
@@ -119,6 +120,14 @@ pub fn value(block: &Block) -> ValueId {
     ValueId { block: block.header.hash(), time: block.header.time }
 }
 
+/// The only peer of a node that has one.
+pub const PEER: Peer = Peer(9);
+
+/// What the peer sends.
+pub fn from_peer(message: PeerMessage) -> Input {
+    Input::Peer { peer: PEER, message }
+}
+
 /// What a test changes of something that was right, under the name of the part.
 pub type Change<T> = (&'static str, fn(&mut T));
 
@@ -167,6 +176,17 @@ impl Node {
         node
     }
 
+    /// The same with a peer.
+    pub fn connected(mut self) -> Self {
+        self.input(Input::Connected(PEER));
+        self
+    }
+
+    /// Feeds a body that the peer sends.
+    pub fn body(&mut self, block: Arc<Block>) {
+        self.input(from_peer(PeerMessage::Body(block)));
+    }
+
     /// Feeds an input and has the worker do at once what it leads to.
     pub fn input(&mut self, input: Input) {
         let mut inputs = vec![input];
@@ -182,7 +202,11 @@ impl Node {
                     Effect::Work(job) => inputs.push(Input::Done(self.worker.run(job))),
                     Effect::Consensus(input) => self.consensus.push(*input),
                     Effect::Reply { ticket, outcomes } => drop(self.replies.insert(ticket, outcomes)),
-                    Effect::SendBody(block) => self.sent.push(block),
+                    Effect::Send { to: Recipients::All, message: PeerMessage::Body(block) } => {
+                        self.sent.push(block);
+                    }
+                    // Tips, gossip and what is asked for are tested where they are decided.
+                    Effect::Send { .. } | Effect::Serve { .. } => {}
                     Effect::Committed(committed) => self.committed.push(*committed),
                     Effect::Rejected { value, reason } => self.rejected.push((value, reason)),
                 }

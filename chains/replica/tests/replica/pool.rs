@@ -144,7 +144,7 @@ fn submissions_beyond_the_bound_are_answered_at_once() {
     node.input(Input::Done(done));
     let step = node.replica.step(node.now, submission(&node, 1_000));
     assert!(
-        matches!(step.effects[..], [Effect::Work(Job::Admit { ticket: 1_000, .. })]),
+        matches!(step.effects[..], [Effect::Work(Job::Admit { ticket: Some(1_000), .. })]),
         "there is room again"
     );
 }
@@ -152,7 +152,8 @@ fn submissions_beyond_the_bound_are_answered_at_once() {
 /// The door's answer to an envelope that is fresh, over and over under other ids.
 fn fresh(node: &mut Node, count: usize) -> Vec<Admission> {
     let envelopes = vec![node.envelope('A', 1, vec![pay()])];
-    let Done::Admitted(admitted) = node.worker.run(Job::Admit { ticket: 0, envelopes, now: node.now }) else {
+    let Done::Admitted(admitted) = node.worker.run(Job::Admit { ticket: Some(0), envelopes, now: node.now })
+    else {
         panic!("an admission was asked for")
     };
     let Admission::Fresh(waiting) = &admitted.admissions[0] else { panic!("{admitted:?}") };
@@ -172,7 +173,8 @@ fn the_pool_holds_so_many_transactions_and_no_more() {
     let admissions = fresh(&mut node, POOL_TRANSACTIONS_MAX + 1);
     let envelopes = vec![Vec::new()];
     node.replica.step(node.now, Input::Submit { ticket: 0, envelopes });
-    let step = node.replica.step(node.now, Input::Done(Done::Admitted(Admitted { ticket: 0, admissions })));
+    let step =
+        node.replica.step(node.now, Input::Done(Done::Admitted(Admitted { ticket: Some(0), admissions })));
     node.replica.check_invariants();
     let replied = step.effects.iter().find_map(|effect| match effect {
         Effect::Reply { outcomes, .. } => Some(outcomes),

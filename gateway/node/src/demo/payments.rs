@@ -1,8 +1,7 @@
 //! Sends every order as one transaction and follows it until it is settled.
 
 use super::{
-    Network,
-    Silence,
+    Network, Silence,
     rough::Rough,
     tracker::{Status, Tracker},
 };
@@ -108,7 +107,11 @@ impl Payments {
         let follow = async {
             while !self.tracker().is_done() {
                 let Ok(block) = tokio::time::timeout(STALL, blocks.next()).await else {
-                    eprintln!("no block of the home chain for {} s; {}", STALL.as_secs(), self.tracker().standing());
+                    eprintln!(
+                        "no block of the home chain for {} s; {}",
+                        STALL.as_secs(),
+                        self.tracker().standing()
+                    );
                     say_who_waits(network).await;
                     continue;
                 };
@@ -194,7 +197,9 @@ impl Payments {
 /// Says which chains wait, for whom, and since when.
 async fn say_who_waits(network: &Network) {
     for (bank, chain) in Bank::all().zip(&network.chains) {
-        if let Ok(ChainStatus { height, activity: Activity::Waiting { on, since }, .. }) = chain.status().await {
+        if let Ok(ChainStatus { height, activity: Activity::Waiting { on, since }, .. }) =
+            chain.status().await
+        {
             let seconds = catenary_runtime::now().nanos_since(since) / 1_000_000_000;
             eprintln!("{} waits above height {height} for {on}, for {seconds} s", bank.name());
         }

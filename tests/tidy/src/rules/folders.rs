@@ -23,7 +23,11 @@ const OWNED: &[Owned] = &[
         reason: "actors are how things run; gateway/node alone starts the system",
     },
     Owned { names: &["tokio"], owners: &["actors", "gateway"], reason: "nothing below the pure line waits" },
-    Owned { names: &["sled", "fjall", "lsm-tree"], owners: &["actors/store"], reason: "the store hides its engine" },
+    Owned {
+        names: &["sled", "fjall", "lsm-tree"],
+        owners: &["actors/store"],
+        reason: "the store hides its engine",
+    },
     Owned {
         names: &["ring", "ed25519-zebra"],
         owners: &["chains/crypto"],
