@@ -1,4 +1,4 @@
-//! The disk: data folder, journal writer, block logs and index. The only home of files and sled.
+//! The disk: data folder, journal writer, block logs and index. The only home of files and of the index's engines.
 //!
 //! ```text
 //! <dir>/LOCK                        held while a node runs
@@ -6,7 +6,7 @@
 //! <dir>/journal/<number>.journal    one journal per node, group commit   (docs/formats/journal.md)
 //! <dir>/chains/<chain id>/genesis   the genesis document
 //! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
-//! <dir>/index/                      sled, rebuildable, every value sealed
+//! <dir>/index/                      rebuildable, every value sealed, on fjall or sled
 //! ```
 //!
 //! Formats, scans and repair plans come from `catenary-journal`; this crate reads, writes and flushes. Two

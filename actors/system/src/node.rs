@@ -10,7 +10,7 @@ use catenary_runtime::{
 use catenary_store::{
     DataDir, FileError,
     block_log::{self, BlockLogWriter, Event},
-    index::{Index, IndexError},
+    index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
 use catenary_types::Height;
@@ -26,6 +26,8 @@ pub struct NodeConfig {
     pub data: DataDir,
     /// Its chains.
     pub chains: Vec<ChainDefinition>,
+    /// What its index is kept on.
+    pub engine: Engine,
     /// Executor threads; one per core.
     pub executors: usize,
     /// Threads for actors.
@@ -100,7 +102,7 @@ impl Node {
         let journals: Journals = Arc::new(journals.collect());
         let supervisor_slot = Arc::new(OnceLock::new());
         let logs = Arc::new(start_logs(journals, supervisor_slot.clone())?);
-        let (index, damage) = Index::open_or_recreate(&config.data.index())?;
+        let (index, damage) = Index::open_or_recreate(&config.data.index(), config.engine)?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }

@@ -13,7 +13,7 @@ use catenary_ledger::{Apps, Ledger};
 use catenary_links::ChainClient;
 use catenary_relay::gateway::SubmitOutcome;
 use catenary_runtime::{ChainDefinition, ChainMailbox, now};
-use catenary_store::DataDir;
+use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
     AccountId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance, Height, Message,
     Organisation, Parameters, RequestId, Role, Timestamp, TxId, UnixSeconds, Validator,
@@ -61,7 +61,8 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 pub async fn start(folder: &Path, banks: &[Bank]) -> Result<(Node, Vec<String>), OpenNodeError> {
     let data = DataDir::open(folder).expect("the folder is free");
     let chains = banks.iter().map(Bank::definition).collect();
-    let (node, mut notices) = Node::open(NodeConfig { data, chains, executors: 2, arbiters: 1 })?;
+    let (node, mut notices) =
+        Node::open(NodeConfig { data, chains, engine: Engine::default(), executors: 2, arbiters: 1 })?;
     notices.extend(soon(node.start()).await);
     Ok((node, notices))
 }

@@ -5,10 +5,13 @@
 use catenary_crypto::Hash;
 use catenary_relay::{gateway::SubmitOutcome, query::TransactionName};
 use catenary_runtime::{chain_tag, now};
-use catenary_store::index::Index;
+use catenary_store::index::{Engine, Index};
 use catenary_system::testing::{Bank, Settled, copy, root, run, settle, start, until};
 use catenary_types::Height;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use tempfile::TempDir;
 
 /// How many bytes of the index are flipped, one after the other.
@@ -41,7 +44,7 @@ impl Left {
         });
         // The index writes its files when it is closed, by the last thread of the node to go.
         let index = folder.path().join("index");
-        run(until(async || Index::open(&index).is_ok()));
+        run(until(async || Index::open(&index, Engine::default()).is_ok()));
         Self { folder, bank, settled, root }
     }
 
@@ -69,7 +72,7 @@ impl Left {
 fn a_lost_or_flipped_index_changes_nothing() {
     let left = Left::new();
     let whole = copy(left.folder.path());
-    let index = Index::open(&whole.path().join("index")).unwrap();
+    let index = Index::open(&whole.path().join("index"), Engine::default()).unwrap();
     let space = index.space(chain_tag(left.bank.chain_id())).unwrap();
     assert!(space.scan(b"").count() > 20, "the index holds a checkpoint");
     let notices = left.judge(copy(left.folder.path()).path(), "no damage");
@@ -79,16 +82,31 @@ fn a_lost_or_flipped_index_changes_nothing() {
     fs::remove_dir_all(without.path().join("index")).unwrap();
     left.judge(without.path(), "no index");
 
-    let file = |folder: &Path| folder.join("index/db");
-    let bytes = fs::read(file(left.folder.path())).unwrap();
-    let written: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let mut written = Vec::new();
+    places(&left.folder.path().join("index"), &mut written);
     let mut rebuilt = 0;
-    for at in written.iter().step_by(written.len() / PLACES) {
+    for (file, at) in written.iter().step_by(written.len() / PLACES) {
         let folder = copy(left.folder.path());
-        let mut damaged = bytes.clone();
-        damaged[*at] ^= 0x10;
-        fs::write(file(folder.path()), damaged).unwrap();
-        rebuilt += usize::from(!left.judge(folder.path(), &format!("byte {at} of the index")).is_empty());
+        let file = folder.path().join(file.strip_prefix(left.folder.path()).unwrap());
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[*at] ^= 0x10;
+        fs::write(&file, bytes).unwrap();
+        let damage = format!("byte {at} of {}", file.display());
+        rebuilt += usize::from(!left.judge(folder.path(), &damage).is_empty());
     }
     assert!(rebuilt > PLACES / 2, "damage is said: {rebuilt}");
+}
+
+/// Where the files of a folder are not zero.
+fn places(folder: &Path, found: &mut Vec<(PathBuf, usize)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            places(&path, found);
+        } else {
+            let bytes = fs::read(&path).unwrap();
+            let written = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+            found.extend(written.map(|(at, _)| (path.clone(), at)));
+        }
+    }
 }

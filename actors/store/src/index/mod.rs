@@ -1,11 +1,11 @@
-//! The index: a rebuildable store of sealed values on sled, one key space per chain.
+//! The index: a rebuildable store of sealed values, one key space per chain, on one of two [`Engine`]s.
 //!
-//! sled neither flushes its data path nor survives every flipped bit: it may panic, fail to open or lose values without a
-//! word. So nothing here is the only copy of anything, and three things stand between sled and its user:
+//! No engine is trusted: it may panic, fail to open or lose values without a word. So nothing here is the only copy of
+//! anything, and three things stand between an engine and its user:
 //!
 //! - every value is sealed with a checksum bound to chain and key: no value is wrong or in the wrong place;
 //! - every batch also writes the digest of the whole key space, checked when the space is opened: no value is missing;
-//! - a panic of sled becomes [`IndexError::Damaged`].
+//! - a panic of the engine becomes [`IndexError::Damaged`].
 //!
 //! So an opened space holds exactly what one of the batches left, the last or, after a crash, maybe an earlier one: put the
 //! height into the batch, and replay from there. The answer to damage is always [`Index::delete`] and a rebuild.
@@ -14,25 +14,25 @@
 //! chain, so what that writer scans between two batches is the state after the first.
 
 mod digest;
+mod engine;
 #[cfg(test)]
 mod tests;
+
+pub use engine::Engine;
 
 use crate::{FileError, files};
 use catenary_journal::journal::ChainTag;
 use catenary_journal::sealed;
 use digest::Digest;
+use engine::{Entry, Fault, Store, Tree};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
-
-/// Memory for sled's page cache, in bytes; taken only as it fills. Far above what is read while it is being written: to
-/// read a page that was evicted before it reached the disk, sled 0.34 waits under a lock of the whole process for a
-/// writer that may wait for that lock, and with several nodes in a process that was seen to be for ever.
-const CACHE_BYTES: u64 = 1 << 30;
 
 /// Key of a space's digest; the keys of its owner start with another byte.
 const DIGEST_KEY: &[u8] = &[0];
@@ -61,10 +61,10 @@ pub struct Index {
 }
 
 /// One chain's key space.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Space {
     inner: Arc<Inner>,
-    tree: sled::Tree,
+    tree: Arc<dyn Tree>,
     chain: ChainTag,
     /// Of everything in the space. Locked while a batch is applied.
     digest: Arc<Mutex<Digest>>,
@@ -76,9 +76,8 @@ pub struct Batch {
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
-#[derive(Debug)]
 struct Inner {
-    db: sled::Db,
+    store: Box<dyn Store>,
     path: PathBuf,
     /// One digest per open space, shared by its handles.
     digests: Mutex<BTreeMap<ChainTag, Arc<Mutex<Digest>>>>,
@@ -111,7 +110,7 @@ impl Index {
     ///
     /// An opening that ended the process, which damaged files can bring about, is remembered: the next one reports the index as damaged
     /// instead of running into the same end.
-    pub fn open(dir: &Path) -> Result<Self, IndexError> {
+    pub fn open(dir: &Path, engine: Engine) -> Result<Self, IndexError> {
         if let Some(parent) = dir.parent() {
             files::create_dir(parent)?;
         }
@@ -120,21 +119,20 @@ impl Index {
             return Err(damaged(dir, "its last opening did not come to an end"));
         }
         fs::write(&marker, []).map_err(FileError::of("write", &marker))?;
-        let config = sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        let opened = guard(dir, || config.open());
+        let opened = guard(dir, || engine.open(dir));
         files::remove(&marker)?;
         Ok(Self {
-            inner: Arc::new(Inner { db: opened?, path: dir.to_path_buf(), digests: Mutex::default() }),
+            inner: Arc::new(Inner { store: opened?, path: dir.to_path_buf(), digests: Mutex::default() }),
         })
     }
 
     /// Opens the index; one that is damaged is deleted and created anew, and the damage returned.
-    pub fn open_or_recreate(dir: &Path) -> Result<(Self, Option<IndexError>), IndexError> {
-        match Self::open(dir) {
+    pub fn open_or_recreate(dir: &Path, engine: Engine) -> Result<(Self, Option<IndexError>), IndexError> {
+        match Self::open(dir, engine) {
             Ok(index) => Ok((index, None)),
             Err(damage @ IndexError::Damaged { .. }) => {
                 Self::delete(dir)?;
-                Ok((Self::open(dir)?, Some(damage)))
+                Ok((Self::open(dir, engine)?, Some(damage)))
             }
             Err(error) => Err(error),
         }
@@ -152,7 +150,7 @@ impl Index {
     /// The key space of a chain, created if need be. The first call for a chain reads and verifies all of it.
     pub fn space(&self, chain: ChainTag) -> Result<Space, IndexError> {
         let inner = self.inner.clone();
-        let tree = inner.run(|db| db.open_tree(chain.0.as_bytes()))?;
+        let tree = inner.run(|store| store.tree(chain))?;
         let mut digests = inner.digests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(digest) = digests.get(&chain) {
             let digest = digest.clone();
@@ -169,14 +167,14 @@ impl Index {
 
     /// Deletes the key space of a chain with everything in it. Handles to it must not be used any more.
     pub fn delete_space(&self, chain: ChainTag) -> Result<(), IndexError> {
-        self.inner.run(|db| db.drop_tree(chain.0.as_bytes()))?;
+        self.inner.run(|store| store.delete_tree(chain))?;
         self.inner.digests.lock().unwrap_or_else(PoisonError::into_inner).remove(&chain);
         Ok(())
     }
 
-    /// Hands everything applied so far to the system, so that it survives the end of the process.
+    /// Returns when everything applied so far is on the disk. Nothing depends on it: the index is rebuildable.
     pub fn flush(&self) -> Result<(), IndexError> {
-        self.inner.run(|db| db.flush()).map(drop)
+        self.inner.run(|store| store.flush())
     }
 }
 
@@ -200,7 +198,7 @@ impl Space {
     pub fn apply(&self, batch: Batch) -> Result<(), IndexError> {
         let mut current = self.digest();
         let mut digest = *current;
-        let mut changes = sled::Batch::default();
+        let mut changes = Vec::with_capacity(batch.changes.len() + 1);
         for (key, value) in batch.changes {
             let key = owned_key(&key);
             if let Some(old) = self.stored(&key)? {
@@ -210,13 +208,14 @@ impl Space {
                 Some(value) => {
                     let sealed = sealed::seal(&self.sealing_key(&key), &value);
                     digest.toggle(&key, &sealed);
-                    changes.insert(key, sealed);
+                    changes.push((key, Some(sealed)));
                 }
-                None => changes.remove(key),
+                None => changes.push((key, None)),
             }
         }
-        changes.insert(DIGEST_KEY, sealed::seal(&self.sealing_key(DIGEST_KEY), digest.as_bytes()));
-        self.inner.run(|_| self.tree.apply_batch(changes))?;
+        let sealed = sealed::seal(&self.sealing_key(DIGEST_KEY), digest.as_bytes());
+        changes.push((DIGEST_KEY.to_vec(), Some(sealed)));
+        self.inner.run(|_| self.tree.apply(changes))?;
         *current = digest;
         Ok(())
     }
@@ -240,21 +239,21 @@ impl Space {
         }
     }
 
-    fn stored(&self, key: &[u8]) -> Result<Option<sled::IVec>, IndexError> {
+    fn stored(&self, key: &[u8]) -> Result<Option<Vec<u8>>, IndexError> {
         self.inner.run(|_| self.tree.get(key))
     }
 
-    fn raw_scan(
-        &self,
-        prefix: Vec<u8>,
-    ) -> impl Iterator<Item = Result<(sled::IVec, sled::IVec), IndexError>> {
-        let mut entries = Some(self.tree.scan_prefix(prefix));
+    fn raw_scan(&self, prefix: Vec<u8>) -> impl Iterator<Item = Result<Entry, IndexError>> {
+        let mut entries = None;
+        let mut failed = false;
         std::iter::from_fn(move || {
-            let next = self.inner.run(|_| entries.as_mut().and_then(Iterator::next).transpose());
-            if next.is_err() {
+            if failed {
                 // Nothing more is read from a damaged store.
-                entries = None;
+                return None;
             }
+            let next =
+                self.inner.run(|_| entries.get_or_insert_with(|| self.tree.scan(&prefix)).next().transpose());
+            failed = next.is_err();
             next.transpose()
         })
     }
@@ -280,33 +279,39 @@ fn owned_key(key: &[u8]) -> Vec<u8> {
     [&[OWNER_PREFIX], key].concat()
 }
 
+impl fmt::Debug for Inner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Inner").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Space {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inner, chain, .. } = self;
+        formatter.debug_struct("Space").field("inner", inner).field("chain", chain).finish_non_exhaustive()
+    }
+}
+
 impl Inner {
-    fn run<T>(&self, operation: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, IndexError> {
-        let result = guard(&self.path, || operation(&self.db));
+    fn run<T>(&self, operation: impl FnOnce(&dyn Store) -> Result<T, Fault>) -> Result<T, IndexError> {
+        let result = guard(&self.path, || operation(&*self.store));
         if matches!(result, Err(IndexError::Damaged { .. })) {
-            // Closing a damaged sled can panic or hang, and it is deleted anyway: never close it.
-            std::mem::forget(self.db.clone());
+            self.store.give_up();
         }
         result
     }
 }
 
-/// Runs an operation of sled; errors of the disk stay what they are, everything else is damage.
-fn guard<T>(dir: &Path, operation: impl FnOnce() -> sled::Result<T>) -> Result<T, IndexError> {
+/// Runs an operation of the engine; errors of the disk stay what they are, everything else is damage.
+fn guard<T>(dir: &Path, operation: impl FnOnce() -> Result<T, Fault>) -> Result<T, IndexError> {
     match catch_unwind(AssertUnwindSafe(operation)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(sled::Error::Io(error))) => match error.kind() {
-            // How sled reports a file that is shorter or other than it should be.
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-                Err(damaged(dir, &error.to_string()))
-            }
-            _ => Err(FileError::of("use the index in", dir)(error).into()),
-        },
-        Ok(Err(error)) => Err(damaged(dir, &error.to_string())),
+        Ok(Err(Fault::Disk(error))) => Err(FileError::of("use the index in", dir)(error).into()),
+        Ok(Err(Fault::Damage(reason))) => Err(damaged(dir, &reason)),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(damaged(dir, &format!("sled panicked: {text}")))
+            Err(damaged(dir, &format!("its engine panicked: {text}")))
         }
     }
 }

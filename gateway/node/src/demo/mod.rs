@@ -19,7 +19,7 @@ use catenary_links::ChainClient;
 use catenary_orders::{BANKS, Orders};
 use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
-use catenary_store::DataDir;
+use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig};
 use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
@@ -93,7 +93,13 @@ impl Network {
         let definitions = network::chains(&data, catenary_runtime::now())?;
         let genesis = definitions.iter().map(|definition| definition.genesis.clone()).collect();
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let config = NodeConfig { data, chains: definitions, executors: cores, arbiters: cores };
+        let config = NodeConfig {
+            data,
+            chains: definitions,
+            engine: Engine::default(),
+            executors: cores,
+            arbiters: cores,
+        };
         let (node, mut notices) = Node::open(config)?;
         notices.extend(node.start().await);
         for notice in notices {
