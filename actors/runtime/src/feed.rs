@@ -23,11 +23,10 @@ pub struct Feed {
 }
 
 /// How far the feed has come.
-#[derive(Clone, Copy)]
 struct End {
     tip: Height,
-    /// The chain stopped; there will be no more blocks.
-    closed: bool,
+    /// Why the chain stopped, if it did; there will be no more blocks.
+    closed: Option<String>,
 }
 
 impl Feed {
@@ -35,7 +34,7 @@ impl Feed {
     pub fn new(tip: Height, reader: Reader) -> Arc<Self> {
         Arc::new(Self {
             recent: Mutex::new(VecDeque::new()),
-            end: watch::Sender::new(End { tip, closed: false }),
+            end: watch::Sender::new(End { tip, closed: None }),
             reader,
         })
     }
@@ -52,9 +51,9 @@ impl Feed {
         self.end.send_modify(|end| end.tip = height);
     }
 
-    /// Ends every subscription: the chain stopped.
-    pub fn close(&self) {
-        self.end.send_modify(|end| end.closed = true);
+    /// Ends every subscription: the chain stopped, for this reason.
+    pub fn close(&self, reason: &str) {
+        self.end.send_modify(|end| end.closed = Some(reason.to_owned()));
     }
 
     /// Height of the newest block.
@@ -65,10 +64,13 @@ impl Feed {
     /// Waits for the block of this height. An error ends the subscription: the chain stopped, or storage is damaged.
     pub async fn block(&self, height: Height) -> Result<SharedBlock, GatewayError> {
         let mut end = self.end.subscribe();
-        let reached =
-            end.wait_for(|end| end.closed || end.tip >= height).await.is_ok_and(|end| end.tip >= height);
-        if !reached {
-            return Err(GatewayError::Unavailable("the chain stopped".into()));
+        let stopped = match end.wait_for(|end| end.closed.is_some() || end.tip >= height).await {
+            Ok(end) if end.tip >= height => None,
+            Ok(end) => end.closed.clone(),
+            Err(_) => Some("its node stopped".into()),
+        };
+        if let Some(reason) = stopped {
+            return Err(GatewayError::Unavailable(format!("the chain stopped: {reason}")));
         }
         if let Some(block) = self.recent(height) {
             return Ok(block);

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use serde_json::Value;
-use std::{path::Path, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 const HEADER: &str = "order_id;account_id;bank_to;account_to;amount;k_symbol\n";
 
@@ -91,7 +94,10 @@ fn a_damaged_genesis_or_block_log_is_named_and_not_served() {
     let arguments = ["--data", data.to_str().unwrap()];
     demo(folder.path(), "1;7;AB;100;10.00;\n", &arguments);
     let chains = std::fs::read_dir(data.join("chains")).unwrap();
-    let chain = chains.map(|entry| entry.unwrap().path()).next().unwrap();
+    // The creditor's: the next payment would wait for it without end.
+    let is_creditors = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("ab-");
+    let chain = chains.map(|entry| entry.unwrap().path()).find(is_creditors).unwrap();
+    std::fs::write(folder.path().join("orders.csv"), format!("{HEADER}2;7;AB;100;5.00;\n")).unwrap();
     damage(&chain.join("blocks"));
     refuses(folder.path(), &data, "block log");
     damage(&chain);

@@ -68,7 +68,7 @@ impl Slot {
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
             running.chain.do_send(ChainMessage::Stop);
-            running.feed.close();
+            running.feed.close(reason);
             running.lane.close();
         }
     }

@@ -5,8 +5,9 @@
 //!
 //! - When a table in memory is full, it holds writers back in a loop that never ends if its worker died, for example of a
 //!   full disk. Here full tables are handed over one at a time, and whoever waits looks whether the worker lives.
-//! - When it opens a tree with damaged files, it may panic, and once more while it cleans up, which ends the process. So
-//!   every tree is first opened by itself, where a panic can be caught.
+//! - Some numbers in its files it uses before they are checked, and a wrong one ends the process: they are checked first.
+
+mod check;
 
 use super::{Entry, Fault, Store, Tree};
 use ::fjall::{AbstractTree, Error, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode};
@@ -50,7 +51,7 @@ struct Space {
 impl Database {
     /// Opens the folder, creating it if need be.
     pub(super) fn open(dir: &Path) -> Result<Self, Fault> {
-        try_trees(dir)?;
+        check_files(dir)?;
         let database = ::fjall::Database::builder(dir)
             .worker_threads(1)
             .cache_size(CACHE_BYTES)
@@ -66,26 +67,18 @@ impl Database {
     }
 }
 
-/// Opens every tree by itself, unless the database is new or open elsewhere.
-fn try_trees(dir: &Path) -> Result<(), Fault> {
+/// Checks what fjall would not, unless the database is new.
+fn check_files(dir: &Path) -> Result<(), Fault> {
     if !dir.join("version").exists() {
         return Ok(());
     }
-    // Opening a tree deletes files that it does not know, so nobody else may have it open.
+    // The files of a database in use change while they are read.
     let lock = File::open(dir.join("lock"))?;
     lock.try_lock().map_err(|error| match error {
         TryLockError::Error(error) => error.into(),
         TryLockError::WouldBlock => Fault::from(Error::Locked),
     })?;
-    for tree in dir.join("keyspaces").read_dir()? {
-        let path = tree?.path();
-        // One without this file was never finished; fjall deletes it.
-        if path.join("current").exists() {
-            let config = lsm_tree::Config::new(path, <_>::default(), <_>::default());
-            config.open().map_err(Error::from)?;
-        }
-    }
-    Ok(())
+    check::check(dir)
 }
 
 impl Handle {

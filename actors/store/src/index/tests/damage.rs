@@ -147,6 +147,39 @@ fn a_flipped_byte_never_changes_a_value_and_a_rebuild_always_works() {
     }
 }
 
+/// What fjall would act upon before any checksum of its own, up to the end of the process.
+#[test]
+fn a_damaged_version_or_table_of_contents_is_said() {
+    let original = Original::new(Engine::Fjall);
+    let folder = tempfile::tempdir().unwrap();
+    let mut places = Vec::new();
+    for (victim, (path, bytes, _)) in original.image.iter().enumerate() {
+        let name = path.display().to_string();
+        let tree = path.parent().map(|tree| tree.join("current"));
+        let current = original.image.iter().find(|(path, ..)| Some(path) == tree.as_ref());
+        if current.is_some_and(|(_, bytes, _)| name.ends_with(&format!("/v{}", bytes[0]))) {
+            places.extend((0..bytes.len()).step_by(16).map(|place| (victim, place)));
+        } else if name.contains("/tables/") {
+            let contents = bytes.windows(4).rposition(|bytes| bytes == b"TOC!").unwrap();
+            // The highest byte of the number of entries.
+            places.push((victim, contents + 7));
+        }
+    }
+    assert!(places.len() > 40, "trees with tables: {places:?}");
+    for (victim, place) in places {
+        let dir = folder.path().join("index");
+        original.restore(&dir, victim, |path, bytes| {
+            let mut bytes = bytes.to_vec();
+            bytes.resize(original.image[victim].2.try_into().unwrap(), 0);
+            bytes[place] ^= 0x80;
+            fs::write(path, bytes).unwrap();
+        });
+        let what = format!("byte {place} of {}", original.image[victim].0.display());
+        assert!(original.judge(&dir, &what), "{what}");
+        Index::delete(&dir).unwrap();
+    }
+}
+
 #[test]
 fn a_missing_or_cut_file_is_damage_or_an_earlier_state() {
     for engine in ENGINES {
