@@ -38,11 +38,11 @@ pub enum OpenError {
 pub type Completion = Box<dyn FnOnce(Result<(), FileError>) + Send>;
 
 /// What was there when the guard was opened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The newest marks that read.
     pub marks: Marks,
-    /// Whether the file was there and every record of it reads.
+    /// Whether every record reads. A file that was not there has none: what it holds now was written since.
     pub complete: bool,
 }
 
@@ -81,7 +81,7 @@ impl GuardWriter {
             let scan = guard::scan(&files::read(path)?)?;
             Found { marks: scan.marks, complete: scan.complete }
         } else {
-            Found::default()
+            Found { marks: Marks::new(), complete: true }
         };
         files::replace(path, &guard::file(&found.marks))?;
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
@@ -232,7 +232,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("guard");
         let (writer, found) = GuardWriter::open(&path).unwrap();
-        assert_eq!(found, Found::default());
+        assert_eq!(found, Found { marks: Marks::new(), complete: true });
         for (number, mark) in [(1, 5), (2, 7), (1, 3), (1, 6)] {
             raise(&writer.guard(), number, mark);
         }

@@ -29,7 +29,7 @@ pub struct NodeParts {
     pub journal_existed: bool,
     /// The guard's handle.
     pub guard: Guard,
-    /// Whether its file was there at the start, and whole.
+    /// Whether every mark in its file was whole at the start.
     pub guard_whole: bool,
     /// The block log writer.
     pub logs: Arc<BlockLogWriter>,
