@@ -76,13 +76,13 @@ fn damage(folder: &Path) {
 fn a_lost_or_damaged_index_is_rebuilt_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let arguments = ["--data", data.to_str().unwrap()];
+    let arguments = ["--validators", "1", "--data", data.to_str().unwrap()];
     let orders = "1;7;AB;100;10.00;\n2;9;KL;101;5.00;\n";
     let (_, first) = demo(folder.path(), orders, &arguments);
-    damage(&data.join("index"));
+    damage(&data.join("node-0/index"));
     let (code, after_damage) = demo(folder.path(), orders, &arguments);
     assert_eq!((code, &after_damage["banks"]), (Some(0), &first["banks"]), "{after_damage}");
-    std::fs::remove_dir_all(data.join("index")).unwrap();
+    std::fs::remove_dir_all(data.join("node-0/index")).unwrap();
     let (code, after_loss) = demo(folder.path(), orders, &arguments);
     assert_eq!((code, &after_loss["banks"]), (Some(0), &first["banks"]), "{after_loss}");
 }
@@ -91,9 +91,9 @@ fn a_lost_or_damaged_index_is_rebuilt_and_changes_nothing() {
 fn a_damaged_genesis_or_block_log_is_named_and_not_served() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let arguments = ["--data", data.to_str().unwrap()];
+    let arguments = ["--validators", "1", "--data", data.to_str().unwrap()];
     demo(folder.path(), "1;7;AB;100;10.00;\n", &arguments);
-    let chains = std::fs::read_dir(data.join("chains")).unwrap();
+    let chains = std::fs::read_dir(data.join("node-0/chains")).unwrap();
     // The creditor's: the next payment would wait for it without end.
     let is_creditors = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("ab-");
     let chain = chains.map(|entry| entry.unwrap().path()).find(is_creditors).unwrap();
@@ -107,7 +107,11 @@ fn a_damaged_genesis_or_block_log_is_named_and_not_served() {
 /// A run on damaged data fails, and says what is damaged.
 fn refuses(folder: &Path, data: &Path, what: &str) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
-    let command = command.args(["demo", "--orders"]).arg(folder.join("orders.csv")).arg("--data").arg(data);
+    let command = command
+        .args(["demo", "--validators", "1", "--orders"])
+        .arg(folder.join("orders.csv"))
+        .arg("--data")
+        .arg(data);
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{error}");

@@ -22,7 +22,8 @@ struct Dev {
 impl Dev {
     fn start(data: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
-        let command = command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+        let command =
+            command.args(["dev", "--validators", "1", "--listen", "127.0.0.1:0", "--data"]).arg(data);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap).take(15);
         let printed: Vec<_> = lines.map(|line| line.split_whitespace().last().unwrap().to_owned()).collect();
@@ -63,7 +64,7 @@ fn a_damaged_chain_is_named_and_the_others_are_served() {
     assert_eq!((dev.chains.len(), dev.down()), (14, vec![]));
     let damaged = dev.chains[3].clone();
     drop(dev);
-    let blocks = folder.path().join(format!("chains/{damaged}/blocks/{:020}.blocks", 1));
+    let blocks = folder.path().join(format!("node-0/chains/{damaged}/blocks/{:020}.blocks", 1));
     let mut bytes = fs::read(&blocks).unwrap();
     bytes[500] ^= 1;
     fs::write(&blocks, bytes).unwrap();

@@ -14,7 +14,7 @@ use std::{
 const SCRIPT: &str = r#"trap "" XFSZ; ulimit -f "$0"; exec "$@""#;
 
 fn demo(command: &mut Command, folder: &Path) -> Output {
-    let command = command.args(["demo", "--json", "--data"]).arg(folder.join("data"));
+    let command = command.args(["demo", "--validators", "1", "--json", "--data"]).arg(folder.join("data"));
     command.arg("--orders").arg(folder.join("orders.csv")).output().unwrap()
 }
 
