@@ -69,7 +69,10 @@ fn survives_kills(links: &str, validators: &str) {
     assert!(
         lanes.iter().all(|bank| bank["escrow"] == bank["vouchers"] && bank["escrow"] == bank["credited"])
     );
-    assert!(hits * 10 >= kills * IN_FLIGHT_OF_TEN_MIN, "only {hits} of {kills} kills hit transfers in flight");
+    assert!(
+        hits * 10 >= kills * IN_FLIGHT_OF_TEN_MIN,
+        "only {hits} of {kills} kills hit transfers in flight"
+    );
 }
 
 #[test]
