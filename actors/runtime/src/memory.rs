@@ -32,7 +32,8 @@ pub(crate) fn recall(
     let mark = stored.filter(|mark| *mark != Mark::nothing());
     let suspect = parts.report.is_suspect(tag, tip.height.0);
     let guard_whole = stored.is_some() && parts.guard_whole;
-    let journal_whole = parts.journal_existed && !suspect;
+    // A chain that was made in this run and fell has lost nothing with a journal that is as new.
+    let journal_whole = (parts.journal_existed || definition.is_new) && !suspect;
     let memory = match (guard_whole, journal_whole) {
         (_, true) => Memory::Whole,
         (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
