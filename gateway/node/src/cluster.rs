@@ -68,11 +68,6 @@ impl Cluster {
         self.nodes[second].connect(Peer(first as u64), far_end);
     }
 
-    /// The nodes.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
     /// The node that clients and routers use.
     pub fn front(&self) -> &Node {
         &self.nodes[0]
