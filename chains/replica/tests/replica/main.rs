@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 mod blocks;
+mod catch_up;
 mod crash;
 mod node;
 mod pool;
