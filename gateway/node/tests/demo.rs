@@ -117,3 +117,16 @@ fn refuses(folder: &Path, data: &Path, what: &str) {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains(what) && error.contains("damaged"), "{error}");
 }
+
+#[test]
+fn a_node_that_lost_everything_fetches_it_from_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let arguments = ["--data", data.to_str().unwrap()];
+    let orders = "1;7;AB;100;10.00;\n2;9;KL;101;5.00;\n";
+    let (_, first) = demo(folder.path(), orders, &arguments);
+    // It is the node that clients and routers use: what it reports it has from the others.
+    std::fs::remove_dir_all(data.join("node-0")).unwrap();
+    let (code, again) = demo(folder.path(), orders, &arguments);
+    assert_eq!((code, &again["banks"]), (Some(0), &first["banks"]), "{again}");
+}
