@@ -24,12 +24,23 @@ const KIND_FLUSHED: u8 = 3;
 /// The journal as one chain uses it; cheap to clone.
 ///
 /// Keeps the records of undecided heights in memory too, so that a chain that fell can be rebuilt while the node runs.
+/// Whoever rebuilds it takes the journal over: from then on nothing of the chain's earlier life gets in, and so nothing
+/// that it still signs gets out.
 #[derive(Clone)]
 pub struct ChainJournal {
     journal: Journal,
     guard: Guard,
     chain: ChainTag,
-    tail: Arc<Mutex<BTreeMap<u64, Vec<Record>>>>,
+    life: u64,
+    tail: Arc<Mutex<Tail>>,
+}
+
+/// What the journal holds of a chain.
+#[derive(Default)]
+struct Tail {
+    /// The life of the chain that may append.
+    life: u64,
+    records: BTreeMap<u64, Vec<Record>>,
 }
 
 /// A record of this chain that does not read.
@@ -52,11 +63,16 @@ pub fn chain_tag(chain_id: &ChainId) -> ChainTag {
 impl ChainJournal {
     /// The part of a chain, with what a scan of the journal found of it.
     pub fn new(journal: Journal, guard: Guard, chain_id: &ChainId, found: Vec<Record>) -> Self {
-        let mut tail = BTreeMap::<u64, Vec<Record>>::new();
-        for record in found {
-            tail.entry(record.height).or_default().push(record);
-        }
-        Self { journal, guard, chain: chain_tag(chain_id), tail: Arc::new(Mutex::new(tail)) }
+        let mut tail = Tail::default();
+        tail.extend(found);
+        Self { journal, guard, chain: chain_tag(chain_id), life: 0, tail: Arc::new(Mutex::new(tail)) }
+    }
+
+    /// The journal for the chain's next life; handles of earlier ones append nothing any more.
+    pub fn take_over(&self) -> Self {
+        let mut tail = self.tail();
+        tail.life += 1;
+        Self { life: tail.life, ..self.clone() }
     }
 
     /// Appends a body.
@@ -91,7 +107,7 @@ impl ChainJournal {
     /// What a rebuild of the chain starts from: everything above its newest stored block.
     pub fn recovered(&self) -> Result<Recovered, UnreadableRecord> {
         let mut recovered = Recovered::default();
-        for record in self.tail().values().flatten() {
+        for record in self.tail().records.values().flatten() {
             let height = Height(record.height);
             let failed = |reason: String| UnreadableRecord { height, kind: record.kind, reason };
             match record.kind {
@@ -112,7 +128,7 @@ impl ChainJournal {
     /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
     /// and the block after `tip` is not here either.
     pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
-        let tail = self.tail();
+        let tail = &self.tail().records;
         let next = tip.next().0;
         let decided = |record: &Record| match record.kind {
             KIND_FLUSHED => record.height,
@@ -136,7 +152,7 @@ impl ChainJournal {
     /// Blocks up to this height are flushed in the block log; their records are no longer needed.
     pub fn trim(&self, flushed: Height) {
         let mut tail = self.tail();
-        *tail = tail.split_off(&(flushed.0 + 1));
+        tail.records = tail.records.split_off(&(flushed.0 + 1));
         drop(tail);
         self.journal.trim(self.chain, flushed.0);
     }
@@ -151,14 +167,55 @@ impl ChainJournal {
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
         let mut tail = self.tail();
-        for record in &records {
-            tail.entry(record.height).or_default().push(record.clone());
+        if tail.life != self.life {
+            return Err(Refused { reason: JournalError::Closed.into(), records, on_durable });
         }
+        tail.extend(records.iter().cloned());
         drop(tail);
         self.journal.try_append(records, on_durable)
     }
 
-    fn tail(&self) -> MutexGuard<'_, BTreeMap<u64, Vec<Record>>> {
+    fn tail(&self) -> MutexGuard<'_, Tail> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tail {
+    fn extend(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            self.records.entry(record.height).or_default().push(record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_store::{guard::GuardWriter, journal::JournalWriter};
+    use std::sync::mpsc;
+
+    fn append(journal: &ChainJournal, height: u64) -> Result<(), Refused> {
+        let (done, wait) = mpsc::channel();
+        let record = ConsensusRecord { height: Height(height), bytes: vec![1] };
+        let on_durable = Box::new(move |result: Result<(), _>| done.send(result).unwrap());
+        journal.append_step(vec![record], None, on_durable)?;
+        wait.recv().unwrap().unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn an_earlier_life_of_a_chain_gets_nothing_in_once_the_next_has_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let (writer, ..) = JournalWriter::open(&folder.path().join("journal"), Default::default()).unwrap();
+        let (guard, _) = GuardWriter::open(&folder.path().join("guard")).unwrap();
+        let chain_id = "bank-0123456789abcdef-1".parse().unwrap();
+        let journal = ChainJournal::new(writer.journal(), guard.guard(), &chain_id, Vec::new());
+        let first = journal.take_over();
+        append(&first, 1).unwrap();
+        let second = journal.take_over();
+        assert!(append(&first, 2).is_err(), "it would be signed by both");
+        append(&second, 3).unwrap();
+        let heights: Vec<_> = second.recovered().unwrap().records.iter().map(|one| one.height.0).collect();
+        assert_eq!(heights, [1, 3]);
     }
 }

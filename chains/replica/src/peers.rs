@@ -4,7 +4,7 @@ use crate::{
     limits::{
         EARLY_BODIES_PER_PEER_MAX, GOSSIP_AGAIN_MS, GOSSIP_BYTES_MAX, GOSSIP_ENVELOPES_MAX, TIP_INTERVAL_MS,
     },
-    peer::{PeerMessage, PeerTip, Recipients},
+    peer::{PeerMessage, PeerTip},
     pool::Pool,
     replica::Replica,
     tip::Tip,
@@ -24,7 +24,7 @@ pub(crate) struct Peers {
     early: BTreeMap<Peer, VecDeque<Arc<Block>>>,
     /// Transactions admitted here that the others do not know yet.
     untold: Vec<Arc<Transaction>>,
-    /// When the tip was told last; none if it changed since.
+    /// When the tip was told last; none if it changed since, or somebody came who does not know it.
     told_tip: Option<Timestamp>,
     /// When waiting transactions are told again, unless a block comes first.
     tell_again: Timestamp,
@@ -63,7 +63,7 @@ impl Peers {
         }
         if self.told_tip.is_none_or(|told| told.plus_ms(TIP_INTERVAL_MS) <= now) {
             self.told_tip = Some(now);
-            messages.push(tip_of(tip));
+            messages.push(PeerMessage::Tip(PeerTip { height: tip.height, app_hash: tip.app_hash }));
         }
         if !self.untold.is_empty() {
             self.tell_again = self.tell_again.max(now.plus_ms(GOSSIP_AGAIN_MS));
@@ -132,17 +132,11 @@ impl Batch {
     }
 }
 
-fn tip_of(tip: &Tip) -> PeerMessage {
-    PeerMessage::Tip(PeerTip { height: tip.height, app_hash: tip.app_hash })
-}
-
 impl Replica {
     /// A link to a peer is up: both sides say how far they are.
     pub(crate) fn connected(&mut self, peer: Peer) {
         self.peers.connected.insert(peer);
-        self.sync.claim(self.now, peer, Height(0), self.reached());
-        let tip = tip_of(&self.tip);
-        self.send(Recipients::One(peer), tip);
+        self.peers.told_tip = None;
     }
 
     pub(crate) fn disconnected(&mut self, peer: Peer) {

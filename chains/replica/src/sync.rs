@@ -32,7 +32,7 @@ struct Request {
 /// What is known of the others, and what was fetched.
 #[derive(Debug, Default)]
 pub(crate) struct Sync {
-    /// The height that each connected peer claims.
+    /// The height that each connected peer claims, of those that claimed one.
     claims: BTreeMap<Peer, Height>,
     request: Option<Request>,
     /// Who was asked last: the next request goes to the one after.
@@ -40,12 +40,14 @@ pub(crate) struct Sync {
     blocks: BTreeMap<Height, (Peer, FetchedBlock)>,
     /// When this node last moved on, or first heard that it is behind.
     moved: Timestamp,
+    /// After an answer that was of no use nobody is asked before this time.
+    pause_until: Timestamp,
     /// The height whose certificate consensus has, and since when.
     fed: Option<(Height, Timestamp)>,
 }
 
 impl Sync {
-    /// A peer is there, or says how far it is. What it once claimed stands until it leaves.
+    /// A peer says how far it is. What it once claimed stands until it leaves.
     pub(crate) fn claim(&mut self, now: Timestamp, peer: Peer, height: Height, reached: Height) {
         let was_behind = self.newest_claim() > reached;
         let claim = self.claims.entry(peer).or_default();
@@ -104,7 +106,8 @@ impl Sync {
             return None;
         }
         let far = newest.0 - reached.0 >= FETCH_FAR_BEHIND;
-        Some(if far { self.moved } else { self.moved.plus_ms(FETCH_GRACE_MS) })
+        let due = if far { self.moved } else { self.moved.plus_ms(FETCH_GRACE_MS) };
+        Some(due.max(self.pause_until))
     }
 
     fn first_missing(&self, reached: Height) -> Height {
@@ -135,7 +138,7 @@ impl Sync {
         }
         if next == before {
             // It has nothing yet, or talks nonsense: a moment's pause, then the next one.
-            self.moved = now;
+            self.pause_until = now.plus_ms(FETCH_GRACE_MS);
         }
     }
 
@@ -157,7 +160,7 @@ impl Sync {
     /// A peer's certificate did not verify: nothing it sent counts, and its claim is forgotten until the next.
     pub(crate) fn refuse(&mut self, peer: Peer) {
         self.blocks.retain(|_, (sender, _)| *sender != peer);
-        self.claims.insert(peer, Height(0));
+        self.claims.remove(&peer);
         self.fed = None;
     }
 

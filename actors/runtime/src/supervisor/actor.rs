@@ -76,6 +76,7 @@ pub(crate) enum SupervisorMessage {
 /// An opened chain with what the journal holds of it.
 pub(crate) struct Opened {
     chain: OpenedChain,
+    journal: ChainJournal,
     recovered: Recovered,
     memory: Memory,
     mark: Option<Mark>,
@@ -148,8 +149,13 @@ impl SupervisorActor {
     }
 
     fn run(&mut self, number: usize, opened: Opened, ctx: &Context<Self>) {
-        let Opened { chain: OpenedChain { host, tip, feed, reader, notices }, recovered, memory, mark } =
-            opened;
+        let Opened {
+            chain: OpenedChain { host, tip, feed, reader, notices },
+            journal,
+            recovered,
+            memory,
+            mark,
+        } = opened;
         let chain = &mut self.chains[number];
         let generation = chain.generation;
         let watch = || Watch::new(ctx.address(), number, generation);
@@ -174,7 +180,7 @@ impl SupervisorActor {
         let consensus = ConsensusParts {
             chain_id,
             signer,
-            journal: chain.journal.clone(),
+            journal: journal.clone(),
             links: self.links.clone(),
             view: view.clone(),
             cache: self.verification.cache(),
@@ -186,7 +192,7 @@ impl SupervisorActor {
             replica: Replica::new(tip, validator, Timeouts::default()).remembering(memory),
             recovered,
             lane: lane.clone(),
-            journal: chain.journal.clone(),
+            journal,
             index: self.parts.index_writer.clone(),
             consensus: consensus.clone(),
             links: self.links.clone(),
@@ -260,6 +266,7 @@ fn guarded<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 }
 
 fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal) -> Result<Opened, String> {
+    let journal = journal.take_over();
     // A chain that is restarted may have blocks and a checkpoint under way.
     parts.logs.flush();
     parts.index_writer.flush();
@@ -278,7 +285,7 @@ fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal)
     }
     journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, recovered, memory, mark })
+    Ok(Opened { chain, journal, recovered, memory, mark })
 }
 
 impl Actor for SupervisorActor {

@@ -138,3 +138,30 @@ fn a_decision_whose_body_is_missing_is_carried_out_once_a_peer_sends_it() {
     node.body(Arc::clone(&fetched.block));
     assert_eq!(node.replica.tip().height, Height(1));
 }
+
+#[test]
+fn a_peer_that_claims_what_it_does_not_have_is_asked_no_more_than_now_and_then() {
+    let mut node = node();
+    let now = node.now;
+    assert_eq!(asked(&mut node, now, tip(1_000_000)), [(Recipients::One(PEER), Height(1))]);
+    assert_eq!(asked(&mut node, now, from_peer(PeerMessage::Blocks(Vec::new()))), []);
+    let later = now.plus_ms(GRACE_MS);
+    assert_eq!(asked(&mut node, later, Input::Fired), [(Recipients::One(PEER), Height(1))]);
+}
+
+#[test]
+fn who_has_forgotten_what_it_signed_counts_only_peers_that_say_how_far_they_are() {
+    let mut node = node();
+    for peer in [10, 11] {
+        node.input(Input::Connected(Peer(peer)));
+    }
+    node.consensus.clear();
+    node.input(Input::Forgotten);
+    assert!(node.consensus.is_empty(), "three are connected, none has said anything: {:?}", node.consensus);
+    for peer in [PEER, Peer(10), Peer(11)] {
+        assert!(node.consensus.is_empty(), "not yet: {:?}", node.consensus);
+        let tip = PeerTip { height: Height(0), app_hash: Hash::default() };
+        node.input(Input::Peer { peer, message: PeerMessage::Tip(tip) });
+    }
+    assert!(matches!(&node.consensus[..], [ConsensusInput::Raise(mark)] if mark.height == Height(2)));
+}
