@@ -7,11 +7,16 @@ use super::{Entry, Fault, Store, Tree};
 use catenary_journal::journal::ChainTag;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Memory for the page cache, in bytes; taken only as it fills. Far above what is read while it is being written: to
 /// read a page that was evicted before it reached the disk, sled waits under a lock of the whole process for a writer
 /// that may wait for that lock.
 const CACHE_BYTES: u64 = 1 << 30;
+
+/// How long opening waits for the lock of the folder: sled lets go of it in a thread of its own, a moment after the
+/// last handle is gone.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// An open sled.
 pub(super) struct Database(::sled::Db);
@@ -20,8 +25,21 @@ impl Database {
     /// Opens the folder, creating it if need be.
     pub(super) fn open(dir: &Path) -> Result<Self, Fault> {
         let config = ::sled::Config::new().path(dir).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-        Ok(Self(config.open()?))
+        let given_up = Instant::now() + LOCK_WAIT;
+        loop {
+            match config.open() {
+                Err(::sled::Error::Io(error)) if is_locked(&error) && Instant::now() < given_up => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                opened => return Ok(Self(opened?)),
+            }
+        }
     }
+}
+
+/// Whether the folder is in use; sled names only the text of the error below.
+fn is_locked(error: &std::io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
 }
 
 impl Store for Database {
