@@ -62,16 +62,38 @@ pub enum OpenNodeError {
 pub struct NodeStats {
     /// Flushes of journal and block logs.
     pub fsyncs: u64,
-    /// Signatures checked by the process.
-    pub signatures_verified: u64,
     /// Blocks written to block logs.
     pub blocks: u64,
-    /// Frames sent to other nodes.
-    pub frames_sent: u64,
-    /// Frames that were dropped because a queue was full.
-    pub frames_dropped: u64,
+    /// Messages sent to other nodes.
+    pub messages_sent: u64,
+    /// Messages from and to other nodes that were dropped because a queue was full.
+    pub messages_dropped: u64,
     /// Checkpoints written to the index.
     pub checkpoints: u64,
+}
+
+impl NodeStats {
+    /// What two nodes have done together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.zip(other, |one, other| one + other)
+    }
+
+    /// What was done since an earlier reading.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        self.zip(before, |now, before| now - before)
+    }
+
+    fn zip(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            fsyncs: with(self.fsyncs, other.fsyncs),
+            blocks: with(self.blocks, other.blocks),
+            messages_sent: with(self.messages_sent, other.messages_sent),
+            messages_dropped: with(self.messages_dropped, other.messages_dropped),
+            checkpoints: with(self.checkpoints, other.checkpoints),
+        }
+    }
 }
 
 /// A running node. Dropping it stops the actors and flushes what is queued.
@@ -189,10 +211,9 @@ impl Node {
         let links = self.supervisor.link_stats();
         NodeStats {
             fsyncs: journal.fsyncs + logs.fsyncs + self.guard.guard().fsyncs(),
-            signatures_verified: catenary_crypto::signatures_verified(),
             blocks: logs.blocks,
-            frames_sent: links.sent,
-            frames_dropped: links.dropped,
+            messages_sent: links.sent,
+            messages_dropped: links.dropped,
             checkpoints: self.index.written(),
         }
     }

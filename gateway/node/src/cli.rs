@@ -50,8 +50,11 @@ struct NodeArgs {
 }
 
 impl NodeArgs {
-    fn config(&self, data: Option<PathBuf>, seed: u64) -> ClusterConfig {
+    /// The network. `cuttable` says whether links are to be cut, which only simulated ones can be.
+    fn config(&self, data: Option<PathBuf>, seed: u64, cuttable: bool) -> ClusterConfig {
         let impairment = Impairment { delay: self.link_delay, loss_per_10_000: self.link_loss, seed };
+        let simulated = cuttable || impairment != Impairment { seed, ..Impairment::default() };
+        let impairment = simulated.then_some(impairment);
         ClusterConfig { data, validators: usize::from(self.validators), impairment }
     }
 }
@@ -158,7 +161,7 @@ pub fn main() -> ExitCode {
             run_verify(orders.as_deref(), months, &evidence)
         }
         Command::Dev(DevArgs { nodes, listen, data, links }) => {
-            let cluster = nodes.config(data, 0);
+            let cluster = nodes.config(data, 0, false);
             actix::System::new().block_on(demo::dev(&cluster, links, listen)).map(|()| ExitCode::SUCCESS)
         }
     };
@@ -175,7 +178,7 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         orders: read(&bytes),
         months: args.months,
         freeze,
-        cluster: args.nodes.config(args.data, args.seed),
+        cluster: args.nodes.config(args.data, args.seed, args.silence > 0),
         silence: Silence { nodes: usize::from(args.silence), duration: args.silence_for },
         links: args.links,
         rough: args.rough.then_some(args.seed),

@@ -3,7 +3,7 @@
 use crate::network;
 use anyhow::{Context as _, Result, ensure};
 use catenary_consensus::Peer;
-use catenary_links::{Impairment, Switch, impaired_pair};
+use catenary_links::{Impairment, Switch, impaired_pair, pair};
 use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig, NodeStats};
 use catenary_types::Genesis;
@@ -16,14 +16,14 @@ pub struct ClusterConfig {
     pub data: Option<PathBuf>,
     /// How many there are: each chain has a validator on each.
     pub validators: usize,
-    /// What the links do to what they carry.
-    pub impairment: Impairment,
+    /// What the links do to what they carry, if they are to do anything.
+    pub impairment: Option<Impairment>,
 }
 
 /// Nodes that run.
 pub struct Cluster {
     nodes: Vec<Node>,
-    /// One per node: cuts all its links.
+    /// One per node: cuts all its links, if they are impaired ones.
     switches: Vec<Switch>,
     genesis: Vec<Genesis>,
 }
@@ -59,11 +59,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn join(&self, first: usize, second: usize, impairment: Impairment) {
-        let seed = impairment.seed ^ (first as u64) << 8 ^ second as u64;
-        let switches = [self.switches[first].clone(), self.switches[second].clone()];
-        let (end, far_end, carried) = impaired_pair(Impairment { seed, ..impairment }, switches);
-        self.nodes[first].arbiter(second).spawn(carried);
+    fn join(&self, first: usize, second: usize, impairment: Option<Impairment>) {
+        let (end, far_end) = match impairment {
+            None => pair(),
+            Some(impairment) => {
+                let seed = impairment.seed ^ (first as u64) << 8 ^ second as u64;
+                let switches = [self.switches[first].clone(), self.switches[second].clone()];
+                let (end, far_end, carried) = impaired_pair(Impairment { seed, ..impairment }, switches);
+                self.nodes[first].arbiter(second).spawn(carried);
+                (end, far_end)
+            }
+        };
         self.nodes[first].connect(Peer(second as u64), end);
         self.nodes[second].connect(Peer(first as u64), far_end);
     }
@@ -101,18 +107,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// What all nodes have done. Signatures are counted by process.
+    /// What all nodes have done.
     pub fn stats(&self) -> NodeStats {
-        let mut sum = NodeStats::default();
-        for stats in self.nodes.iter().map(Node::stats) {
-            sum.fsyncs += stats.fsyncs;
-            sum.signatures_verified = stats.signatures_verified;
-            sum.blocks += stats.blocks;
-            sum.frames_sent += stats.frames_sent;
-            sum.frames_dropped += stats.frames_dropped;
-            sum.checkpoints += stats.checkpoints;
-        }
-        sum
+        self.nodes.iter().map(Node::stats).fold(NodeStats::default(), NodeStats::plus)
     }
 }
 

@@ -115,7 +115,6 @@ impl PeerLinkActor {
     }
 
     fn receive(&self, frame: Frame) {
-        Counters::add(&self.links.counters.received);
         // A chain that does not run here, or not now: its node will catch up.
         let Some(running) = self.slots.get(&frame.chain).and_then(|slot| slot.running().ok()) else { return };
         let taken = match frame.message {

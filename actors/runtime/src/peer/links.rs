@@ -19,8 +19,6 @@ use std::{
 pub struct LinkStats {
     /// Frames given to wires.
     pub sent: u64,
-    /// Frames taken from wires.
-    pub received: u64,
     /// Frames dropped because a queue was full.
     pub dropped: u64,
 }
@@ -35,7 +33,6 @@ pub(crate) struct PeerLinks {
 #[derive(Default)]
 pub(super) struct Counters {
     pub(super) sent: AtomicU64,
-    pub(super) received: AtomicU64,
     pub(super) dropped: AtomicU64,
 }
 
@@ -74,9 +71,8 @@ impl PeerLinks {
     }
 
     pub(crate) fn stats(&self) -> LinkStats {
-        let Counters { sent, received, dropped } = &self.counters;
-        let [sent, received, dropped] =
-            [sent, received, dropped].map(|counter| counter.load(Ordering::Relaxed));
-        LinkStats { sent, received, dropped }
+        let Counters { sent, dropped } = &self.counters;
+        let [sent, dropped] = [sent, dropped].map(|counter| counter.load(Ordering::Relaxed));
+        LinkStats { sent, dropped }
     }
 }

@@ -14,6 +14,9 @@ use std::{fmt, time::Duration};
 pub struct Usage {
     cpu_us: i64,
     peak_rss_bytes: i64,
+    signatures_verified: u64,
+    /// Blocks of all chains, each counted once.
+    blocks: u64,
     nodes: NodeStats,
 }
 
@@ -26,7 +29,9 @@ impl Usage {
             let us = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
             (us(user) + us(system), usage.max_rss() * 1024)
         });
-        Self { cpu_us, peak_rss_bytes, nodes: cluster.stats() }
+        let signatures_verified = catenary_crypto::signatures_verified();
+        let blocks = cluster.front().stats().blocks;
+        Self { cpu_us, peak_rss_bytes, signatures_verified, blocks, nodes: cluster.stats() }
     }
 
     /// Used since another reading; the peak is that of the whole process.
@@ -34,14 +39,9 @@ impl Usage {
         Self {
             cpu_us: self.cpu_us - before.cpu_us,
             peak_rss_bytes: self.peak_rss_bytes,
-            nodes: NodeStats {
-                fsyncs: self.nodes.fsyncs - before.nodes.fsyncs,
-                signatures_verified: self.nodes.signatures_verified - before.nodes.signatures_verified,
-                blocks: self.nodes.blocks - before.nodes.blocks,
-                frames_sent: self.nodes.frames_sent - before.nodes.frames_sent,
-                frames_dropped: self.nodes.frames_dropped - before.nodes.frames_dropped,
-                checkpoints: self.nodes.checkpoints - before.nodes.checkpoints,
-            },
+            signatures_verified: self.signatures_verified - before.signatures_verified,
+            blocks: self.blocks - before.blocks,
+            nodes: self.nodes.since(before.nodes),
         }
     }
 }
@@ -75,6 +75,10 @@ pub struct Report {
     pub fsyncs_per_transfer: f64,
     /// Signatures checked per payment.
     pub signatures_verified_per_transfer: f64,
+    /// Messages between nodes per payment.
+    pub messages_per_transfer: f64,
+    /// Messages between nodes that were dropped because a queue was full.
+    pub messages_dropped: u64,
     /// Blocks of all chains.
     pub blocks: u64,
     /// Most memory that the process held, in bytes.
@@ -167,8 +171,10 @@ impl Report {
             latency_ms: Latency { p50, p99 },
             cpu_us_per_transfer: per_transfer(usage.cpu_us as f64),
             fsyncs_per_transfer: per_transfer(usage.nodes.fsyncs as f64),
-            signatures_verified_per_transfer: per_transfer(usage.nodes.signatures_verified as f64),
-            blocks: usage.nodes.blocks,
+            signatures_verified_per_transfer: per_transfer(usage.signatures_verified as f64),
+            messages_per_transfer: per_transfer(usage.nodes.messages_sent as f64),
+            messages_dropped: usage.nodes.messages_dropped,
+            blocks: usage.blocks,
             peak_rss_bytes: usage.peak_rss_bytes,
             banks: banks.collect(),
             differences: books.differences,
@@ -224,11 +230,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "per transfer: {:.0} us of processor time, {:.2} signatures verified, {:.2} fsyncs, {:.3} blocks; peak memory {:.0} MiB",
+            "per transfer: {:.0} us of processor time, {:.2} signatures verified, {:.2} fsyncs, {:.3} blocks, {:.1} messages; peak memory {:.0} MiB",
             self.cpu_us_per_transfer,
             self.signatures_verified_per_transfer,
             self.fsyncs_per_transfer,
             self.blocks as f64 / self.orders.max(1) as f64,
+            self.messages_per_transfer,
             self.peak_rss_bytes as f64 / 1_048_576.0
         )?;
         for difference in &self.differences {
