@@ -22,8 +22,8 @@ pub(crate) const FETCH_GRACE_MS: u64 = 50;
 pub(crate) const FETCH_FAR_BEHIND: u64 = 8;
 /// How often nodes tell each other how far they are, besides after every block.
 pub(crate) const TIP_INTERVAL_MS: u64 = 5_000;
-/// A transaction that waits this long without a block is told to the others again.
-pub(crate) const GOSSIP_AGAIN_MS: u64 = 1_000;
+/// A transaction that waits this long is told to the others again, since the one who leads may never have heard of it.
+pub(crate) const GOSSIP_AGAIN_MS: u64 = 2_000;
 /// Envelopes and bytes of one gossip message.
 pub(crate) const GOSSIP_ENVELOPES_MAX: usize = 1_000;
 pub(crate) const GOSSIP_BYTES_MAX: usize = 1 << 20;

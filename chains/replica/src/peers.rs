@@ -26,8 +26,8 @@ pub(crate) struct Peers {
     untold: Vec<Arc<Transaction>>,
     /// When the tip was told last; none if it changed since, or somebody came who does not know it.
     told_tip: Option<Timestamp>,
-    /// When waiting transactions are told again, unless a block comes first.
-    tell_again: Timestamp,
+    /// When transactions that wait were told again last.
+    told_again: Timestamp,
 }
 
 impl Peers {
@@ -43,16 +43,21 @@ impl Peers {
     }
 
     /// A block became final.
-    pub(crate) fn advanced(&mut self, now: Timestamp) {
+    pub(crate) fn advanced(&mut self) {
         self.told_tip = None;
-        self.tell_again = now.plus_ms(GOSSIP_AGAIN_MS);
     }
 
     /// When to call [`Self::due`].
-    pub(crate) fn deadline(&self, waiting: bool) -> Option<Timestamp> {
+    pub(crate) fn deadline(&self, pool: &Pool) -> Option<Timestamp> {
         let tip = self.told_tip.map_or(Timestamp(0), |told| told.plus_ms(TIP_INTERVAL_MS));
-        let deadline = if waiting { tip.min(self.tell_again) } else { tip };
+        let deadline = self.tell_again(pool).map_or(tip, |again| again.min(tip));
         self.any().then_some(deadline)
+    }
+
+    /// When the transactions that have waited longest are told again. Blocks do not put it off: they may leave out what
+    /// their leaders never heard of.
+    fn tell_again(&self, pool: &Pool) -> Option<Timestamp> {
+        pool.oldest().map(|oldest| oldest.max(self.told_again).plus_ms(GOSSIP_AGAIN_MS))
     }
 
     /// What all peers are to be told now.
@@ -65,16 +70,13 @@ impl Peers {
             self.told_tip = Some(now);
             messages.push(PeerMessage::Tip(PeerTip { height: tip.height, app_hash: tip.app_hash }));
         }
-        if !self.untold.is_empty() {
-            self.tell_again = self.tell_again.max(now.plus_ms(GOSSIP_AGAIN_MS));
-        }
         let mut batch = Batch::default();
         for transaction in std::mem::take(&mut self.untold) {
             messages.extend(batch.add(&transaction.bytes));
         }
-        if !pool.is_empty() && self.tell_again <= now {
-            self.tell_again = now.plus_ms(GOSSIP_AGAIN_MS);
-            for transaction in pool.oldest(GOSSIP_ENVELOPES_MAX) {
+        if self.tell_again(pool).is_some_and(|again| again <= now) {
+            self.told_again = now;
+            for transaction in pool.overdue(now).take(GOSSIP_ENVELOPES_MAX) {
                 messages.extend(batch.add(&transaction.bytes));
             }
         }

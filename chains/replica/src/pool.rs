@@ -1,7 +1,10 @@
 //! Transactions that wait for a block, in order of arrival.
 
-use crate::limits::{POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX};
-use catenary_types::{AccountId, Organisation, RequestId, TxId, UnixSeconds, envelope::Transaction};
+use crate::limits::{GOSSIP_AGAIN_MS, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX};
+use catenary_crypto::{Hash, sha256};
+use catenary_types::{
+    AccountId, Organisation, RequestId, Timestamp, TxId, UnixSeconds, envelope::Transaction,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -53,17 +56,25 @@ pub(crate) enum Inserted {
     Full,
 }
 
+struct Place {
+    since: Timestamp,
+    envelope: Hash,
+    waiting: Waiting,
+}
+
 /// First in, first out; no id twice.
 #[derive(Default)]
 pub(crate) struct Pool {
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Place>,
+    /// Hashes of the envelopes that wait.
+    envelopes: BTreeSet<Hash>,
     ids: BTreeMap<(AccountId, RequestId), (TxId, u64)>,
     next: u64,
     bytes: usize,
 }
 
 impl Pool {
-    pub(crate) fn insert(&mut self, waiting: Waiting) -> Inserted {
+    pub(crate) fn insert(&mut self, since: Timestamp, waiting: Waiting) -> Inserted {
         let body = &waiting.transaction.body;
         let id = (body.sender, body.request_id);
         if let Some((tx_id, _)) = self.ids.get(&id) {
@@ -75,7 +86,9 @@ impl Pool {
         }
         self.ids.insert(id, (waiting.transaction.id, self.next));
         self.bytes += bytes;
-        self.waiting.insert(self.next, waiting);
+        let envelope = sha256(&waiting.transaction.bytes);
+        self.envelopes.insert(envelope);
+        self.waiting.insert(self.next, Place { since, envelope, waiting });
         self.next += 1;
         Inserted::New
     }
@@ -86,6 +99,11 @@ impl Pool {
         self.ids.contains_key(&(body.sender, body.request_id))
     }
 
+    /// Whether exactly this envelope waits.
+    pub(crate) fn holds_envelope(&self, bytes: &[u8]) -> bool {
+        self.envelopes.contains(&sha256(bytes))
+    }
+
     /// Transactions for the next block, in order of arrival. If all fit, all; else first those within their
     /// organisation's share, then whoever comes next.
     pub(crate) fn candidates(&self, room: Room) -> Vec<Waiting> {
@@ -94,7 +112,7 @@ impl Pool {
         let mut used = BTreeMap::<&Organisation, u64>::new();
         let share = room.weight / 100 * room.share_percent;
         for within_share in [true, false] {
-            for (place, waiting) in &self.waiting {
+            for (place, Place { waiting, .. }) in &self.waiting {
                 let used = used.entry(&waiting.organisation).or_default();
                 let fits = left.fits(waiting) && (!within_share || *used + waiting.weight <= share);
                 if left.count == 0 {
@@ -106,12 +124,19 @@ impl Pool {
                 }
             }
         }
-        chosen.iter().map(|place| self.waiting[place].clone()).collect()
+        chosen.iter().map(|place| self.waiting[place].waiting.clone()).collect()
     }
 
-    /// Those that wait longest.
-    pub(crate) fn oldest(&self, count: usize) -> impl Iterator<Item = &Transaction> {
-        self.waiting.values().take(count).map(|waiting| &*waiting.transaction)
+    /// Since when the first one waits.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.waiting.first_key_value().map(|(_, place)| place.since)
+    }
+
+    /// Those that have waited so long that the others may never have heard of them, the oldest first.
+    pub(crate) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Transaction> {
+        let overdue =
+            self.waiting.values().take_while(move |place| place.since.plus_ms(GOSSIP_AGAIN_MS) <= now);
+        overdue.map(|place| &*place.waiting.transaction)
     }
 
     /// Whether the waiting transactions fill a block.
@@ -122,8 +147,9 @@ impl Pool {
     /// Forgets a transaction, because it is in a block or never can be.
     pub(crate) fn remove(&mut self, id: &(AccountId, RequestId)) {
         if let Some((_, place)) = self.ids.remove(id)
-            && let Some(waiting) = self.waiting.remove(&place)
+            && let Some(Place { envelope, waiting, .. }) = self.waiting.remove(&place)
         {
+            self.envelopes.remove(&envelope);
             self.bytes -= waiting.transaction.bytes.len();
         }
     }
@@ -139,7 +165,8 @@ impl Pool {
     }
 
     fn forget(&mut self, is_hopeless: impl Fn(&Waiting) -> bool) {
-        let hopeless = self.waiting.values().filter(|waiting| is_hopeless(waiting));
+        let hopeless =
+            self.waiting.values().map(|place| &place.waiting).filter(|waiting| is_hopeless(waiting));
         let ids: Vec<_> =
             hopeless.map(|w| (w.transaction.body.sender, w.transaction.body.request_id)).collect();
         ids.iter().for_each(|id| self.remove(id));
@@ -154,9 +181,10 @@ impl Pool {
     }
 
     pub(crate) fn check_invariants(&self) {
-        let bytes: usize = self.waiting.values().map(|waiting| waiting.transaction.bytes.len()).sum();
+        let bytes: usize = self.waiting.values().map(|place| place.waiting.transaction.bytes.len()).sum();
         assert_eq!(self.bytes, bytes, "bytes are counted");
         let places: BTreeSet<_> = self.ids.values().map(|(_, place)| *place).collect();
         assert!(places.iter().eq(self.waiting.keys()), "every waiting transaction has one id");
+        assert_eq!(self.envelopes.len(), self.waiting.len(), "every waiting transaction has one envelope");
     }
 }

@@ -148,9 +148,8 @@ impl Replica {
             }
             Phase::New | Phase::Deciding { awake: true } | Phase::Executing => None,
         };
-        let waiting = !self.pool.is_empty();
         let sync = self.sync.deadline(self.reached());
-        [work, sync, self.peers.deadline(waiting)].into_iter().flatten().min()
+        [work, sync, self.peers.deadline(&self.pool)].into_iter().flatten().min()
     }
 
     /// The height up to which nothing need be fetched.
@@ -279,7 +278,12 @@ impl Replica {
 
     /// Takes transactions that another node admitted. What is refused here is lost here: that node tells of it again.
     pub(crate) fn receive_transactions(&mut self, envelopes: Vec<Vec<u8>>) {
-        if self.submissions < SUBMISSIONS_WAITING_MAX && envelopes.len() <= GOSSIP_ENVELOPES_MAX {
+        if self.submissions >= SUBMISSIONS_WAITING_MAX || envelopes.len() > GOSSIP_ENVELOPES_MAX {
+            return;
+        }
+        let mut envelopes = envelopes;
+        envelopes.retain(|bytes| !self.pool.holds_envelope(bytes));
+        if !envelopes.is_empty() {
             self.admit(None, envelopes);
         }
     }
@@ -313,7 +317,7 @@ impl Replica {
         if tick && !self.pool.holds(&waiting) && self.now < self.last_tick.plus_ms(TICK_INTERVAL_MS) {
             return busy("a chain admits one tick a second");
         }
-        match self.pool.insert(waiting) {
+        match self.pool.insert(self.now, waiting) {
             Inserted::New => {
                 if tick {
                     self.last_tick = self.now;
@@ -505,7 +509,7 @@ impl Replica {
             self.pool.shrink(&Worker::room(&self.tip));
         }
         self.sync.advance(self.now, self.tip.height);
-        self.peers.advanced(self.now);
+        self.peers.advanced();
         executed.entered.iter().for_each(|id| self.pool.remove(id));
         self.bodies.retain(|_, block| block.header.height > self.tip.height);
         let pool = self.pool.len();

@@ -5,6 +5,7 @@
 mod blocks;
 mod catch_up;
 mod crash;
+mod gossip;
 mod node;
 mod pool;
 mod restart;

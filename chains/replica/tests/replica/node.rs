@@ -143,6 +143,8 @@ pub struct Node {
     pub committed: Vec<Committed>,
     pub rejected: Vec<(ValueId, String)>,
     pub sent: Vec<Arc<Block>>,
+    /// Envelopes that all peers were told.
+    pub gossip: Vec<Vec<u8>>,
     replies: BTreeMap<u64, Vec<SubmitOutcome>>,
 }
 
@@ -170,6 +172,7 @@ impl Node {
             committed: Vec::new(),
             rejected: Vec::new(),
             sent: Vec::new(),
+            gossip: Vec::new(),
             replies: BTreeMap::new(),
         };
         node.input(Input::Start(recovered));
@@ -205,7 +208,10 @@ impl Node {
                     Effect::Send { to: Recipients::All, message: PeerMessage::Body(block) } => {
                         self.sent.push(block);
                     }
-                    // Tips, gossip and what is asked for are tested where they are decided.
+                    Effect::Send { to: Recipients::All, message: PeerMessage::Transactions(envelopes) } => {
+                        self.gossip.extend(envelopes);
+                    }
+                    // Tips and what is asked for are tested where they are decided.
                     Effect::Send { .. } | Effect::Serve { .. } => {}
                     Effect::Committed(committed) => self.committed.push(*committed),
                     Effect::Rejected { value, reason } => self.rejected.push((value, reason)),

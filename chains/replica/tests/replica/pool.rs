@@ -162,6 +162,7 @@ fn fresh(node: &mut Node, count: usize) -> Vec<Admission> {
         let mut other = waiting.clone();
         let transaction = Arc::make_mut(&mut other.transaction);
         transaction.body.request_id = RequestId((number as u128).to_be_bytes());
+        transaction.bytes.extend(number.to_be_bytes());
         Admission::Fresh(other)
     };
     (0..count).map(other).collect()
