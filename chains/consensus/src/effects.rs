@@ -37,9 +37,8 @@ impl Host {
             engine::Effect::CancelAllTimeouts(_) => self.running.timers.clear(),
             engine::Effect::CancelTimeout(timeout, _) => self.running.timers.cancel(timeout),
             engine::Effect::ScheduleTimeout(timeout, _) => self.start_timer(timeout),
-            engine::Effect::StartRound(height, round, leader, ..) => {
-                let round = convert::round_number(round);
-                self.at_once(Effect::RoundStarted { height: height.0, round, leader: leader.0 });
+            engine::Effect::StartRound(_, round, leader, ..) => {
+                self.begin_round(convert::round_number(round), leader.0);
             }
             engine::Effect::PublishConsensusMsg(message, _) => {
                 self.publish(convert::consensus_message_back(&message));

@@ -18,7 +18,7 @@ use crate::timers::Timers;
 use crate::verify::Verifier;
 use catenary_crypto::Signature;
 use catenary_types::{Address, Height, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one height needs besides the engine's state.
 pub(crate) struct Running {
@@ -32,8 +32,11 @@ pub(crate) struct Running {
     pub(crate) replayed: Option<BTreeSet<Record>>,
     /// A block that the engine asked for during replay.
     pub(crate) held_build: Option<u32>,
-    /// Members heard at this height, this node not counted.
-    pub(crate) heard: BTreeSet<Address>,
+    /// Members heard at this height, each with when that was last; this node is not counted.
+    pub(crate) heard: BTreeMap<Address, Timestamp>,
+    round: u32,
+    /// The round from which on waits grow.
+    calm_round: u32,
     /// Whether this node holds work.
     pub(crate) work: bool,
     pub(crate) decided: bool,
@@ -48,7 +51,9 @@ impl Running {
             journal: Vec::new(),
             replayed: None,
             held_build: None,
-            heard: BTreeSet::new(),
+            heard: BTreeMap::new(),
+            round: 0,
+            calm_round: 0,
             work: start.start == Start::Now,
             decided: false,
             start,
@@ -57,9 +62,30 @@ impl Running {
 
     /// Whether more than a third of the power was heard.
     pub(crate) fn is_heard(&self) -> bool {
-        let members = self.heard.iter().filter_map(|address| self.start.validators.by_address(address));
+        self.is_met(types::ThresholdParam::F_PLUS_ONE, self.heard.keys())
+    }
+
+    fn is_met<'a>(
+        &self,
+        threshold: types::ThresholdParam,
+        members: impl Iterator<Item = &'a Address>,
+    ) -> bool {
+        let members = members.filter_map(|address| self.start.validators.by_address(address));
         let power: u64 = members.map(|member| member.power).sum();
-        types::ThresholdParam::F_PLUS_ONE.is_met(power, self.start.validators.total_power())
+        threshold.is_met(power, self.start.validators.total_power())
+    }
+
+    /// Whether a quorum, this node counted, was heard within the longest wait that there is.
+    fn hears_quorum(&self, now: Timestamp, own: Option<&Address>) -> bool {
+        let limit = self.start.timeouts.limit_ms;
+        let present = self.heard.iter().filter(|(_, heard)| heard.plus_ms(limit) > now);
+        let present = present.map(|(address, _)| address).chain(own);
+        self.is_met(types::ThresholdParam::TWO_F_PLUS_ONE, present)
+    }
+
+    /// Starts all timers anew.
+    pub(crate) fn restart_timers(&mut self, now: Timestamp) {
+        self.timers.restart(now, &self.start.timeouts, self.calm_round);
     }
 
     /// Whether timers run: there is work, or others are at it.
@@ -135,7 +161,37 @@ impl Host {
     }
 
     fn deadline_of(&self, timeout: Timeout) -> Timestamp {
-        self.now.plus_ms(self.running.start.timeouts.duration_ms(timeout))
+        let Running { start, calm_round, .. } = &self.running;
+        self.now.plus_ms(start.timeouts.duration_ms(timeout, *calm_round))
+    }
+
+    /// The engine begins a round.
+    pub(crate) fn begin_round(&mut self, round: u32, leader: Address) {
+        self.running.round = round;
+        let height = self.height();
+        self.at_once(Effect::RoundStarted { height, round, leader });
+    }
+
+    /// Tells a peer the newest message that each member is known to have sent in each step of this height.
+    pub(crate) fn greet(&mut self, peer: Peer) {
+        let entries = self.running.journal.iter().filter_map(|record| Entry::read(record).ok());
+        let mut newest = BTreeMap::<(Address, SignedStep), Message>::new();
+        for entry in entries.filter(|_| !self.running.decided) {
+            let (slot, message) = match entry {
+                Entry::Vote(signed) => {
+                    ((signed.vote.validator, signed.vote.kind.into()), Message::Vote(signed))
+                }
+                Entry::Proposal { signed, .. } => {
+                    ((signed.proposal.proposer, SignedStep::Proposal), Message::Proposal(signed))
+                }
+                Entry::Timeout { .. } | Entry::Judged { .. } | Entry::Polka(_) => continue,
+            };
+            if newest.get(&slot).is_none_or(|known| known.round() <= message.round()) {
+                newest.insert(slot, message);
+            }
+        }
+        let told = newest.into_values().map(|message| Effect::Tell { peer, message });
+        self.step.durable.extend(told);
     }
 
     /// Asks the shell for a block; while the journal is replayed the answer may still be in it.
@@ -248,8 +304,19 @@ impl Host {
     }
 
     fn hear(&mut self, address: Address) {
-        if !self.is_own(address) {
-            self.running.heard.insert(address);
+        if self.is_own(address) {
+            return;
+        }
+        let own = self.signer.as_ref().map(Signer::address);
+        let (now, running) = (self.now, &mut self.running);
+        let grown = running.round > running.calm_round;
+        let was_alone = grown && !running.hears_quorum(now, own.as_ref());
+        running.heard.insert(address, now);
+        // Waits grow so that a group on slow links finds its pace. Rounds that passed while too few were there say nothing
+        // about links: once a quorum is heard again they no longer count.
+        if was_alone && running.hears_quorum(now, own.as_ref()) {
+            running.calm_round = running.round;
+            running.restart_timers(now);
         }
     }
 

@@ -107,6 +107,8 @@ pub enum Input {
         /// Time of the header that it is for.
         time: Timestamp,
     },
+    /// A peer has just come: tell it what was said at this height. It may have missed it, or forgotten its own part.
+    Greet(Peer),
     /// Raises the guard: at or below this mark nothing is signed any more. For a validator that lost its memory.
     Raise(Mark),
     /// A deadline passed. Every other input fires what is due as well.
@@ -214,6 +216,13 @@ pub enum Effect {
     },
     /// Send to all other validators.
     Publish(Message),
+    /// Send to one peer.
+    Tell {
+        /// Whom.
+        peer: Peer,
+        /// What.
+        message: Message,
+    },
     /// Send the body of a value to all others again: it is about to be proposed again.
     Restream {
         /// Height of the block.
@@ -250,6 +259,6 @@ pub struct Step {
     pub mark: Option<Mark>,
     /// Effects for at once: build, judge, notices.
     pub now: Vec<Effect>,
-    /// Effects for after the flush: publish, restream, and last decide.
+    /// Effects for after the flush: publish, tell, restream, and last decide.
     pub durable: Vec<Effect>,
 }

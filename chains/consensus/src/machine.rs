@@ -70,6 +70,7 @@ impl Consensus {
                 self.learn(height, value, builder, verdict, origin);
             }
             Input::Synced { peer, certificate, time } => self.sync(peer, &certificate, time),
+            Input::Greet(peer) => self.host.greet(peer),
             Input::Raise(mark) => self.host.adopt(mark),
             Input::Fired => {}
         }
@@ -104,7 +105,7 @@ impl Consensus {
         if !self.is_undecided() || self.state.is_none() {
             return Vec::new();
         }
-        let silent = |member: &&Address| !running.heard.contains(*member) && !self.host.is_own(**member);
+        let silent = |member: &&Address| !running.heard.contains_key(*member) && !self.host.is_own(**member);
         running.start.validators.addresses().iter().filter(silent).copied().collect()
     }
 
@@ -258,8 +259,7 @@ impl Consensus {
         if self.state.is_none() {
             return self.begin(&[]);
         }
-        let (now, running) = (self.host.now, &mut self.host.running);
-        running.timers.restart(now, &running.start.timeouts);
+        self.host.running.restart_timers(self.host.now);
     }
 
     /// While asleep: counts who is heard at this height, and wakes at more than a third of the power.

@@ -38,7 +38,8 @@ impl Default for Timeouts {
 }
 
 impl Timeouts {
-    pub(crate) fn duration_ms(&self, timeout: Timeout) -> u64 {
+    /// How long to wait, if waits grow from that round on.
+    pub(crate) fn duration_ms(&self, timeout: Timeout, calm_round: u32) -> u64 {
         let first = match timeout.kind {
             TimeoutKind::Propose => self.propose_ms,
             TimeoutKind::Prevote => self.prevote_ms,
@@ -47,7 +48,7 @@ impl Timeouts {
             // Only scheduled with a target time, which is never given.
             TimeoutKind::FinalizeHeight(_) => 0,
         };
-        let round = u64::from(timeout.round.as_u32().unwrap_or(0));
+        let round = u64::from(timeout.round.as_u32().unwrap_or(0).saturating_sub(calm_round));
         first.saturating_add(self.round_delta_ms.saturating_mul(round)).min(self.limit_ms)
     }
 }
@@ -74,9 +75,9 @@ impl Timers {
     }
 
     /// Starts all of them anew.
-    pub(crate) fn restart(&mut self, now: Timestamp, timeouts: &Timeouts) {
+    pub(crate) fn restart(&mut self, now: Timestamp, timeouts: &Timeouts, calm_round: u32) {
         for (deadline, timeout) in &mut self.running {
-            *deadline = now.plus_ms(timeouts.duration_ms(*timeout));
+            *deadline = now.plus_ms(timeouts.duration_ms(*timeout, calm_round));
         }
     }
 
@@ -105,8 +106,13 @@ mod tests {
     #[test]
     fn waits_grow_by_round_up_to_the_limit() {
         let timeouts = Timeouts { propose_ms: 100, round_delta_ms: 50, limit_ms: 400, ..Timeouts::default() };
-        let propose = |round| timeouts.duration_ms(Timeout::propose(Round::new(round)));
-        assert_eq!([propose(0), propose(1), propose(6), propose(u32::MAX)], [100, 150, 400, 400]);
+        let propose = |round, calm| timeouts.duration_ms(Timeout::propose(Round::new(round)), calm);
+        assert_eq!([propose(0, 0), propose(1, 0), propose(6, 0), propose(u32::MAX, 0)], [100, 150, 400, 400]);
+        assert_eq!(
+            [propose(6, 6), propose(7, 6), propose(5, 6)],
+            [100, 150, 100],
+            "they grow from a round on"
+        );
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
+    pub(crate) fn connected(&self) -> Vec<Peer> {
+        self.connected.iter().copied().collect()
+    }
+
     pub(crate) fn any(&self) -> bool {
         !self.connected.is_empty()
     }
@@ -135,10 +139,13 @@ impl Batch {
 }
 
 impl Replica {
-    /// A link to a peer is up: both sides say how far they are.
+    /// A link to a peer is up: both sides say how far they are, and what they know of the next height.
     pub(crate) fn connected(&mut self, peer: Peer) {
         self.peers.connected.insert(peer);
         self.peers.told_tip = None;
+        if self.is_started() {
+            self.greet(peer);
+        }
     }
 
     pub(crate) fn disconnected(&mut self, peer: Peer) {

@@ -194,6 +194,7 @@ impl Replica {
             self.replay.entry(record.height).or_default().push(record);
         }
         self.start_height();
+        self.peers.connected().into_iter().for_each(|peer| self.greet(peer));
     }
 
     fn start_height(&mut self) {
@@ -465,6 +466,19 @@ impl Replica {
         if self.peers.any() {
             self.step.effects.push(Effect::Send { to, message });
         }
+    }
+
+    /// Whether the first height has begun.
+    pub(crate) fn is_started(&self) -> bool {
+        self.phase != Phase::New
+    }
+
+    /// Gives a peer what belongs to the height at hand: it cannot have been there when that was sent.
+    pub(crate) fn greet(&mut self, peer: Peer) {
+        for block in self.bodies.values().cloned().collect::<Vec<_>>() {
+            self.send(Recipients::One(peer), PeerMessage::Body(block));
+        }
+        self.consensus(ConsensusInput::Greet(peer));
     }
 
     pub(crate) fn serve(&mut self, peer: Peer, from: Height) {

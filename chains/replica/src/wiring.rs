@@ -17,6 +17,7 @@ pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
         Effect::Abstain { height: _, reason: AbstainReason::Forgotten(_) } => Ok(Input::Forgotten),
         other @ (Effect::RoundStarted { .. }
         | Effect::Publish(_)
+        | Effect::Tell { .. }
         | Effect::Abstain { .. }
         | Effect::Halt(_)) => Err(other),
     }

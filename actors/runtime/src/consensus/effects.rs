@@ -74,6 +74,9 @@ impl ConsensusActor {
             Effect::Publish(message) => {
                 self.links.send(&self.chain_id, Recipients::All, &PeerMessage::Consensus(message));
             }
+            Effect::Tell { peer, message } => {
+                self.links.send(&self.chain_id, Recipients::One(peer), &PeerMessage::Consensus(message));
+            }
             Effect::RoundStarted { .. } => {}
             Effect::Abstain { .. } => {}
             Effect::Halt(error) => self.fail(error.to_string(), ctx),

@@ -273,7 +273,7 @@ impl Node {
                 Effect::Halt(error) => panic!("halted: {error}"),
                 Effect::Ahead { peer, .. } => outputs.push(Output::Reply(peer, Packet::Tip(self.tip()))),
                 Effect::RoundStarted { .. } => {}
-                Effect::Publish(_) | Effect::Restream { .. } | Effect::Decide(_) => {
+                Effect::Publish(_) | Effect::Tell { .. } | Effect::Restream { .. } | Effect::Decide(_) => {
                     panic!("{effect:?} must wait for the flush")
                 }
             }
@@ -298,6 +298,9 @@ impl Node {
         for (_, effect) in self.outbox.waiting.drain(..ready).collect::<Vec<_>>() {
             match effect {
                 Effect::Publish(message) => outputs.push(Output::Broadcast(Packet::Consensus(message))),
+                Effect::Tell { peer, message } => {
+                    outputs.push(Output::Reply(peer, Packet::Consensus(message)));
+                }
                 Effect::Restream { value, .. } => {
                     outputs.push(Output::Broadcast(Packet::Body(self.disk.bodies[&value])));
                 }
