@@ -16,7 +16,7 @@ use catenary_apps::{
 };
 use catenary_ledger::{Executed, Reason, records::Roles};
 use catenary_types::{AccountId, Amount, Message, Parameters, Receipt, Role, Validator};
-use common::{Chain, admin, asset, create, czk, grant, key, mint, name, open, pay};
+use common::{Chain, admin, asset, create, czk, grant, key, mint, name, open, pay, votes};
 use std::fmt::Write;
 
 /// Money, under references. The last transaction fails.
@@ -44,7 +44,7 @@ fn governance(chain: &mut Chain) -> Executed {
         AdminCall::AdmitOrganisation(AdmitOrganisation { organisation: "C".parse().unwrap() }),
         AdminCall::SetRoles(SetRoles { account: name("B", "operator").id(), roles }),
         AdminCall::SetParameters(SetParameters { parameters }),
-        AdminCall::SetValidators(SetValidators { validators: vec![member(9, 10), member(4, 20)] }),
+        AdminCall::SetValidators(SetValidators { validators: vec![member(3, 10), member(4, 20)] }),
         AdminCall::AddInstance(AddInstance { name: instance(), kind: instance(), version: 3 }),
         AdminCall::SwitchInstance(SwitchInstance { name: instance(), active: false }),
     ];
@@ -77,6 +77,13 @@ fn keys(chain: &mut Chain) -> Executed {
     chain.block(&[recovered, changed, refused])
 }
 
+/// Two votes of a validator that the committee has replaced.
+fn report(chain: &mut Chain) -> Executed {
+    let lie = votes(&chain.chain_id, 9, [(None, chain.time()), (Some(1), chain.time())]);
+    let reported = chain.operator("B", None, vec![common::report(lie)]);
+    chain.block(&[reported])
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -88,7 +95,7 @@ fn run() -> (String, Chain, Vec<Receipt>) {
     let mut text = |name: String, value: String| writeln!(lines, "{name} = {value}").unwrap();
     text("app hash at 0".into(), chain.state.app_hash().to_string());
     let mut receipts = Vec::new();
-    for block in [money, governance, accounts, keys] {
+    for block in [money, governance, accounts, keys, report] {
         let executed = block(&mut chain);
         let height = executed.height;
         for (position, receipt) in executed.receipts.iter().enumerate() {
@@ -123,13 +130,13 @@ fn the_pinned_blocks_hold_every_record_and_event() {
     let (_, chain, receipts) = run();
     let reasons: Vec<_> = receipts.iter().map(|receipt| receipt.reason.as_str()).collect();
     let (none, frozen) = (Reason::InsufficientBalance.name(), Reason::AccountFrozen.name());
-    assert_eq!(reasons, ["", "", none, "", "", "", "", "", "", frozen]);
+    assert_eq!(reasons, ["", "", none, "", "", "", "", "", "", frozen, ""]);
     let mut events: Vec<_> =
         receipts.iter().flat_map(|receipt| &receipt.events).map(|event| event.kind.as_str()).collect();
     events.sort();
     events.dedup();
     let expected = "account_changed account_frozen account_opened account_unfrozen asset_created burned \
-                    instance_added instance_switched minted organisation_admitted parameters_changed \
+                    equivocation_reported instance_added instance_switched minted organisation_admitted parameters_changed \
                     reference_entered transferred validators_changed";
     assert_eq!(events.join(" "), expected);
     let content = chain.state.content();
@@ -141,6 +148,6 @@ fn the_pinned_blocks_hold_every_record_and_event() {
     };
     assert_eq!(
         [tags("admin"), tags("asset"), tags("index")],
-        [vec![1, 2, 3, 4, 5], vec![1, 2, 3, 5], vec![1]]
+        [vec![1, 2, 3, 4, 5, 6, 7], vec![1, 2, 3, 5], vec![1]]
     );
 }

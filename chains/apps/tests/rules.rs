@@ -5,12 +5,20 @@
 mod common;
 
 use catenary_apps::{
-    admin::{AdminCall, RecoverKeys, SetKeys},
+    admin::{AdminCall, RecoverKeys, SetKeys, SetValidators},
     asset::{AssetCall, AssetKey, Freeze},
 };
-use catenary_ledger::{Inadmissible, View, records::ReadRecords, stores::ASSET};
-use catenary_types::{Receipt, Timestamp, UnixSeconds, time::NANOS_PER_SECOND};
-use common::{Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay};
+use catenary_ledger::{
+    Inadmissible, Reason, View,
+    records::{AdminKey, Equivocation, ReadRecords},
+    stores::ASSET,
+};
+use catenary_types::{
+    DoubleVote, Height, Receipt, Timestamp, UnixSeconds, Validator, VoteKind, time::NANOS_PER_SECOND,
+};
+use common::{
+    Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, report, votes,
+};
 
 #[test]
 fn a_failed_transaction_leaves_no_trace_and_does_not_use_up_its_reference() {
@@ -104,4 +112,125 @@ fn the_last_keys_that_a_block_sets_are_the_only_ones() {
         let signed = chain.sign(account, &key(seed), None, vec![create()]);
         assert_eq!(chain.check(&signed, chain.time()).is_ok(), counts, "key {seed}");
     }
+}
+
+/// A day in seconds: for so long votes can be reported.
+const DAY_S: u64 = 24 * 3_600;
+
+fn start() -> Timestamp {
+    UnixSeconds(START_S).start()
+}
+
+/// What came of a report by the operator of B.
+fn reported(chain: &mut Chain, votes: &DoubleVote) -> String {
+    chain.run("B", None, vec![report(votes.clone())]).reason
+}
+
+#[test]
+fn two_votes_for_one_step_are_reported_once_by_anybody() {
+    let mut chain = Chain::new();
+    let lie = votes(&chain.chain_id, 9, [(None, start()), (Some(1), start())]);
+    let signed = chain.operator("B", None, vec![report(lie.clone())]);
+    assert_eq!(chain.ledger.admit(&chain.state, &signed), Ok(()));
+    let receipt = chain.apply(signed.clone());
+    assert!(receipt.succeeded(), "{receipt:?}");
+    let event = &receipt.events[0];
+    let told = ["validator", "height", "round", "kind"].map(|name| event.text(name).unwrap());
+    let validator = lie.validator.to_string();
+    assert_eq!((event.kind.as_str(), told), ("equivocation_reported", [&*validator, "1", "0", "precommit"]));
+    let record: Equivocation = chain.state.record(&AdminKey::equivocation(&lie)).unwrap();
+    let reporter = name("B", "operator").id();
+    assert_eq!(record, Equivocation { votes: lie.clone(), reporter, reported: Height(1) });
+    // The step is reported, whatever else the validator signed in it; it costs no second place in a block.
+    let other = votes(&chain.chain_id, 9, [(Some(2), start()), (Some(1), start())]);
+    assert_eq!(reported(&mut chain, &other), "ALREADY_EXISTS");
+    let refused = chain.ledger.admit(&chain.state, &signed).unwrap_err();
+    assert_eq!(refused.reason, Reason::Redundant);
+}
+
+#[test]
+fn a_report_without_proof_is_refused() {
+    let mut chain = Chain::new();
+    let good = votes(&chain.chain_id, 9, [(None, start()), (Some(1), start())]);
+    let with = |change: fn(&mut DoubleVote)| {
+        let mut votes = good.clone();
+        change(&mut votes);
+        votes
+    };
+    let earlier = genesis(UnixSeconds(START_S - 1)).chain_id().unwrap();
+    let (future, past) = (start().plus_ms(62_000), Timestamp(start().0 - DAY_S * NANOS_PER_SECOND));
+    let stranger = votes(&chain.chain_id, 7, [(None, start()), (Some(1), start())]);
+    let other = |change: fn(&mut DoubleVote)| ("INVALID_ARGUMENT", with(change));
+    let signed = |signer, values| ("INVALID_ARGUMENT", votes(&chain.chain_id, signer, values));
+    let cases = [
+        ("one vote twice", other(|votes| votes.second = votes.first.clone())),
+        ("out of order", other(|votes| std::mem::swap(&mut votes.first, &mut votes.second))),
+        ("forged", other(|votes| votes.second.signature.0[0] ^= 1)),
+        ("another kind than signed", other(|votes| votes.kind = VoteKind::Prevote)),
+        ("another key's", ("INVALID_ARGUMENT", DoubleVote { validator: good.validator, ..stranger.clone() })),
+        ("a stranger's", ("NOT_FOUND", stranger)),
+        ("another chain's", ("INVALID_ARGUMENT", votes(&earlier, 9, [(None, start()), (Some(1), start())]))),
+        ("of a height to come", other(|votes| votes.height = Height(100))),
+        ("of no height", other(|votes| votes.height = Height(0))),
+        ("of a round that no chain has", other(|votes| votes.round = 1 << 31)),
+        ("too old", signed(9, [(None, past), (Some(1), past)])),
+        ("of the future", signed(9, [(Some(2), future), (Some(1), future)])),
+        ("too old and of the future", signed(9, [(None, past), (Some(1), future)])),
+    ];
+    for (what, (reason, votes)) in cases {
+        assert_eq!(reported(&mut chain, &votes), reason, "{what}");
+    }
+    assert_eq!(reported(&mut chain, &good), "", "and nothing of it counted against the proof itself");
+}
+
+#[test]
+fn one_vote_of_the_last_day_is_enough() {
+    let old = Timestamp(start().0 - 30 * DAY_S * NANOS_PER_SECOND);
+    for (other, what) in [(old, "nil after a quiet month"), (start().plus_ms(u64::MAX), "a time made up")] {
+        let mut chain = Chain::new();
+        let lie = votes(&chain.chain_id, 9, [(None, other), (Some(1), start())]);
+        assert_eq!(reported(&mut chain, &lie), "", "{what}");
+    }
+    let mut chain = Chain::new();
+    let nils = votes(&chain.chain_id, 9, [(None, start()), (None, start().plus_ms(1))]);
+    assert_eq!(reported(&mut chain, &nils), "", "two votes for nil, signed over two last headers");
+}
+
+#[test]
+fn a_replaced_set_can_be_reported_for_a_day() {
+    let mut chain = Chain::new();
+    let replace = |chain: &mut Chain, seeds: &[u8]| {
+        let set = |seed: &u8| {
+            let validators = vec![Validator { public_key: key(*seed).public_key(), power: 10 }];
+            AdminCall::SetValidators(SetValidators { validators })
+        };
+        let decided = chain.committee(seeds.iter().map(set).collect());
+        assert!(chain.apply(decided).succeeded());
+    };
+    let kept = |chain: &Chain| {
+        let key =
+            |members: Vec<Validator>| (1..50).find(|seed| key(*seed).public_key() == members[0].public_key);
+        chain.state.past_validators().into_iter().filter_map(|set| key(set.validators)).collect::<Vec<_>>()
+    };
+    assert_eq!(kept(&chain), Vec::<u8>::new());
+    let first_replaced = chain.time();
+    // The set of key 30 is replaced in its own block: it never was one.
+    replace(&mut chain, &[30, 31]);
+    assert_eq!((kept(&chain), chain.state.past_validators()[0].replaced), (vec![9], first_replaced));
+    replace(&mut chain, &[32]);
+    assert_eq!(kept(&chain), [9, 31]);
+    let reported_by = |chain: &mut Chain, signer| {
+        let lie = votes(&chain.chain_id, signer, [(None, chain.time()), (Some(1), start())]);
+        reported(chain, &lie)
+    };
+    assert_eq!(reported_by(&mut chain, 30), "NOT_FOUND");
+    assert_eq!(reported_by(&mut chain, 32), "", "the present set");
+    // The last second of the day, and the next.
+    chain.passed_s += DAY_S - 1;
+    assert_eq!(reported_by(&mut chain, 9), "");
+    chain.passed_s += 1;
+    assert_eq!(reported_by(&mut chain, 31), "NOT_FOUND", "although the set is still kept");
+    assert_eq!(kept(&chain), [9, 31]);
+    replace(&mut chain, &[33]);
+    assert_eq!(kept(&chain), [32]);
 }

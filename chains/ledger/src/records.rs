@@ -7,6 +7,10 @@
 //! | `03 ‖ length ‖ instance` | [`Instance`] |
 //! | `04` | [`Parameters`] |
 //! | `05` | [`Validators`]: the set that signs the block after next |
+//! | `06` | [`PastValidators`]: sets that were replaced, for reports of equivocation |
+//! | `07 ‖ validator (20) ‖ height (8) ‖ round (4) ‖ kind (1)` | [`Equivocation`] |
+//!
+//! Numbers in keys are big-endian; the kind of a vote is CometBFT's number for it.
 //!
 //! The committee that governs is an ordinary account with m-of-n keys, [`committee_account`].
 
@@ -15,7 +19,8 @@ use crate::{
     stores::ADMIN,
 };
 use catenary_types::{
-    AccountId, AccountNumber, Height, InstanceName, Message, Organisation, Parameters, Validator,
+    AccountId, AccountNumber, Address, DoubleVote, Height, InstanceName, Message, Organisation, Parameters,
+    Timestamp, Validator, VoteKind,
     genesis::{AccountKey, Role},
     wire::{Field, Reader, WireError},
 };
@@ -33,6 +38,27 @@ pub enum AdminKey<'a> {
     Parameters,
     /// The set of the block after next.
     Validators,
+    /// Sets that were replaced.
+    PastValidators,
+    /// Two votes for one step.
+    Equivocation {
+        /// Whose.
+        validator: &'a Address,
+        /// Height voted on.
+        height: Height,
+        /// Round voted in.
+        round: u32,
+        /// Prevotes or precommits.
+        kind: VoteKind,
+    },
+}
+
+impl<'a> AdminKey<'a> {
+    /// The key of what these two votes prove.
+    pub fn equivocation(votes: &'a DoubleVote) -> Self {
+        let DoubleVote { validator, height, round, kind, .. } = votes;
+        Self::Equivocation { validator, height: *height, round: *round, kind: *kind }
+    }
 }
 
 impl AdminKey<'_> {
@@ -48,6 +74,11 @@ impl AdminKey<'_> {
             Self::Instance(instance) => text(3, instance.as_str()),
             Self::Parameters => vec![4],
             Self::Validators => vec![5],
+            Self::PastValidators => vec![6],
+            Self::Equivocation { validator, height, round, kind } => {
+                [&[7], &validator.0[..], &height.0.to_be_bytes(), &round.to_be_bytes(), &[kind.number()]]
+                    .concat()
+            }
         }
     }
 }
@@ -133,6 +164,30 @@ catenary_types::message! {
         /// In canonical order.
         1 => validators: Vec<Validator>,
     }
+
+    /// Sets that may still be reported.
+    pub struct PastValidators {
+        /// In the order in which they were replaced.
+        1 => sets: Vec<PastSet>,
+    }
+
+    /// A validator set that another one took the place of.
+    pub struct PastSet {
+        /// In canonical order.
+        1 => validators: Vec<Validator>,
+        /// Time of the block that replaced it.
+        2 => replaced: Timestamp,
+    }
+
+    /// That a validator voted twice in one step.
+    pub struct Equivocation {
+        /// The proof.
+        1 => votes: DoubleVote,
+        /// Who reported it first.
+        2 => reporter: AccountId,
+        /// In which block.
+        3 => reported: Height,
+    }
 }
 
 impl Account {
@@ -187,6 +242,12 @@ pub trait ReadRecords {
     fn validators(&self) -> Vec<Validator> {
         let record: Validators = self.record(&AdminKey::Validators).expect("genesis writes the validators");
         record.validators
+    }
+
+    /// Sets that were replaced, some of them perhaps too long ago to count.
+    fn past_validators(&self) -> Vec<PastSet> {
+        let record: Option<PastValidators> = self.record(&AdminKey::PastValidators);
+        record.map(|record| record.sets).unwrap_or_default()
     }
 
     /// A record of the `admin` store.

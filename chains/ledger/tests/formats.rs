@@ -11,7 +11,7 @@ use catenary_ledger::{
     records::{AdminKey, committee_account},
     reference_key,
 };
-use catenary_types::{AccountId, RequestId};
+use catenary_types::{AccountId, Address, Height, RequestId, VoteKind};
 use std::fmt::Write;
 
 const SENDER: AccountId = AccountId([0xaa; 20]);
@@ -41,6 +41,10 @@ fn pins() -> String {
     text("admin key of an instance", &hex(AdminKey::Instance(&instance).bytes()));
     text("admin key of the parameters", &hex(AdminKey::Parameters.bytes()));
     text("admin key of the validators", &hex(AdminKey::Validators.bytes()));
+    text("admin key of the past validators", &hex(AdminKey::PastValidators.bytes()));
+    let (height, round, kind) = (Height(0x0102_0304_0506_0708), 0x090a_0b0c, VoteKind::Precommit);
+    let step = AdminKey::Equivocation { validator: &Address([0xbb; 20]), height, round, kind };
+    text("admin key of an equivocation", &hex(step.bytes()));
     text("index key of a reference", &hex(reference_key(&SENDER, &"order-29401".parse().unwrap())));
     let mut window = window();
     text("replay root of none", &ReplayWindow::default().root().to_string());

@@ -13,6 +13,7 @@
 pub mod amount;
 pub mod certificate;
 pub mod envelope;
+pub mod equivocation;
 pub mod genesis;
 pub mod header;
 pub mod ids;
@@ -27,6 +28,7 @@ pub mod wire;
 pub use amount::Amount;
 pub use certificate::{Certificate, CertificateError, CommitSignature, SignedHeader};
 pub use envelope::{Block, Body, Call, Envelope, EnvelopeSignature};
+pub use equivocation::{DoubleVote, DoubleVoteError, ReportedVote};
 pub use genesis::{AccountKey, Committee, Genesis, GenesisAccount, GenesisInstance, Role};
 pub use header::{FormatError, Header};
 pub use ids::{

@@ -4,6 +4,7 @@ use crate::{
     header::{to_block_height, to_block_id, to_time},
     ids::ChainId,
     time::{Height, Timestamp},
+    wire::{Field, Reader, WireError},
 };
 use catenary_crypto::Hash;
 use tendermint::{
@@ -21,6 +22,41 @@ pub enum VoteKind {
     Prevote,
     /// "A quorum would accept this": two thirds of these are a certificate.
     Precommit,
+}
+
+impl VoteKind {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prevote => "prevote",
+            Self::Precommit => "precommit",
+        }
+    }
+
+    /// CometBFT's number, `SignedMsgType`.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Prevote => 1,
+            Self::Precommit => 2,
+        }
+    }
+}
+
+impl Field for VoteKind {
+    fn write(&self, number: u32, out: &mut Vec<u8>) {
+        u32::from(self.number()).write(number, out);
+    }
+
+    fn read(number: u32, input: &mut Reader<'_>) -> Result<Self, WireError> {
+        match u32::read(number, input)? {
+            1 => Ok(Self::Prevote),
+            2 => Ok(Self::Precommit),
+            other => {
+                let reason = format!("expected a vote of kind 1 or 2, got {other}");
+                Err(WireError::Value { number, reason })
+            }
+        }
+    }
 }
 
 /// Bytes of a vote: length-delimited `CanonicalVote`. `block` is none for nil; `time` is the time of the header voted

@@ -53,6 +53,8 @@ same_bytes! {
     catenary_ledger::records::OrganisationRecord => ledger::OrganisationRecord,
     catenary_ledger::records::Instance => ledger::Instance,
     catenary_ledger::records::Validators => ledger::Validators,
+    catenary_ledger::records::PastValidators => ledger::PastValidators,
+    catenary_ledger::records::Equivocation => ledger::Equivocation,
     catenary_apps::accounts::AccountName => ledger::AccountName,
     catenary_apps::accounts::KeyGrant => ledger::KeyGrant,
 }

@@ -14,6 +14,7 @@ mod apps;
 mod blocks;
 mod core;
 mod coverage;
+mod equivocation;
 mod packets;
 
 /// A message as both sides write it.
@@ -52,7 +53,8 @@ where
 }
 
 fn samples() -> Vec<Sample> {
-    [core::samples(), blocks::samples(), apps::samples(), packets::samples()].concat()
+    [core::samples(), blocks::samples(), apps::samples(), equivocation::samples(), packets::samples()]
+        .concat()
 }
 
 fn key(number: u8) -> SigningKey {

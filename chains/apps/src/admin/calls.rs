@@ -1,15 +1,16 @@
 //! What the calls of the `admin` app do.
 
-use super::messages::{
-    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters, SetRoles,
-    SetValidators, SwitchInstance,
+use super::{
+    equivocation::replace_set,
+    messages::{
+        AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters,
+        SetRoles, SetValidators, SwitchInstance,
+    },
 };
 use crate::accounts::{AccountName, assert_is, put, replace_keys, require_member};
 use catenary_ledger::{
     Access, AccessKey, Caller, Ctx, Failure, Reason, attribute,
-    records::{
-        Account, AdminKey, Instance, OrganisationRecord, ReadRecords, Roles, Validators, committee_account,
-    },
+    records::{Account, AdminKey, Instance, OrganisationRecord, ReadRecords, Roles, committee_account},
     stores::ADMIN,
 };
 use catenary_types::{AccountId, Message, Parameters, ValidatorSet, genesis::Role, limits::BLOCK_BYTES_MAX};
@@ -93,8 +94,7 @@ pub(super) fn set_validators(ctx: &mut Ctx<'_, '_>, call: &SetValidators) -> Res
     let invalid =
         |error: catenary_types::FormatError| Failure::new(Reason::InvalidArgument, error.to_string());
     let set = ValidatorSet::new(call.validators.clone()).map_err(invalid)?;
-    let record = Validators { validators: set.validators().to_vec() };
-    ctx.put(ADMIN, AdminKey::Validators.bytes(), record.encode());
+    replace_set(ctx, set.validators().to_vec());
     ctx.emit("validators_changed", vec![attribute("hash", set.hash())]);
     Ok(())
 }
@@ -143,6 +143,10 @@ pub(super) fn access(caller: &Caller, message: &AdminCall) -> Access {
             let id = AccountId::new(&caller.organisation, &call.number);
             let organisation = (ADMIN, AdminKey::Organisation(&caller.organisation).bytes());
             keys(&[organisation], &[account(&id)])
+        }
+        AdminCall::ReportEquivocation(call) => {
+            let sets = [AdminKey::Validators, AdminKey::PastValidators].map(|key| (ADMIN, key.bytes()));
+            keys(&sets, &[(ADMIN, AdminKey::equivocation(&call.votes).bytes())])
         }
         AdminCall::AdmitOrganisation(_)
         | AdminCall::SetRoles(_)

@@ -2,7 +2,9 @@
 
 use crate::accounts::KeyGrant;
 use catenary_ledger::records::Roles;
-use catenary_types::{AccountId, AccountNumber, InstanceName, Organisation, Parameters, Validator};
+use catenary_types::{
+    AccountId, AccountNumber, DoubleVote, InstanceName, Organisation, Parameters, Validator,
+};
 
 catenary_types::oneof! {
     /// A call of the `admin` app.
@@ -27,6 +29,8 @@ catenary_types::oneof! {
         9 => SwitchInstance(SwitchInstance),
         /// Nothing but a block.
         10 => Tick(Tick),
+        /// Two votes of one validator for one step.
+        11 => ReportEquivocation(ReportEquivocation),
     }
 }
 
@@ -105,4 +109,10 @@ catenary_types::message! {
 
     /// Asks for a block.
     pub struct Tick {}
+
+    /// Reports that a validator voted twice in one step.
+    pub struct ReportEquivocation {
+        /// The proof.
+        1 => votes: DoubleVote,
+    }
 }

@@ -1,4 +1,5 @@
-//! Governance: organisations, accounts and their keys, roles, parameters, validators, app instances, and the tick.
+//! Governance: organisations, accounts and their keys, roles, parameters, validators, app instances; the tick, and reports
+//! of validators that voted twice.
 //!
 //! | Call | Who may |
 //! |---|---|
@@ -6,18 +7,20 @@
 //! | open an account, set its first keys, recover its keys | an operator of its organisation |
 //! | change an account's keys | the account itself, at its threshold |
 //! | tick | anybody known; admission limits it to one a second |
+//! | report two votes of a validator for one step | anybody known: the signatures prove it |
 //!
 //! A tick changes nothing. It makes a block, so that a header with a later time exists.
 
 mod calls;
+mod equivocation;
 mod messages;
 
 pub use messages::{
-    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters, SetRoles,
-    SetValidators, SwitchInstance, Tick,
+    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
+    SetParameters, SetRoles, SetValidators, SwitchInstance, Tick,
 };
 
-use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure};
+use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, View};
 use catenary_types::{Message, WireError};
 
 /// The kind under which the app is registered.
@@ -46,8 +49,15 @@ impl App for Admin {
             | AdminCall::SetParameters(_)
             | AdminCall::AddInstance(_)
             | AdminCall::SwitchInstance(_) => 20,
+            // Two signatures, and the sets in which the validator is looked for.
+            AdminCall::ReportEquivocation(_) => 120,
             AdminCall::Tick(_) => 1,
         }
+    }
+
+    fn admit(&self, message: &AdminCall, state: &dyn View) -> Result<(), Failure> {
+        let AdminCall::ReportEquivocation(call) = message else { return Ok(()) };
+        equivocation::admit(call, state)
     }
 
     fn access(&self, caller: &Caller, message: &AdminCall) -> Access {
@@ -65,6 +75,7 @@ impl App for Admin {
             AdminCall::SetValidators(call) => calls::set_validators(ctx, &call),
             AdminCall::AddInstance(call) => calls::add_instance(ctx, &call),
             AdminCall::SwitchInstance(call) => calls::switch_instance(ctx, &call),
+            AdminCall::ReportEquivocation(call) => equivocation::report(ctx, &call),
             AdminCall::Tick(Tick {}) => Ok(()),
         }
     }

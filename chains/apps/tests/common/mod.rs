@@ -8,19 +8,21 @@
 
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
-    admin::{Admin, AdminCall, OpenAccount},
+    admin::{Admin, AdminCall, OpenAccount, ReportEquivocation},
     asset::{Asset, AssetCall, Create, Mint, Transfer, audit},
 };
-use catenary_crypto::SigningKey;
+use catenary_crypto::{Hash, SigningKey};
 use catenary_ledger::{
     Apps, BlockContext, Executed, Inadmissible, Ledger, State, check_state,
     records::{ReadRecords, committee_account},
 };
 use catenary_types::{
-    AccountId, Amount, AssetId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance,
-    Message, Organisation, Parameters, Receipt, RequestId, Role, Timestamp, UnixSeconds, Validator,
+    AccountId, Address, Amount, AssetId, Body, Call, ChainId, Committee, DoubleVote, Genesis, GenesisAccount,
+    GenesisInstance, Height, Message, Organisation, Parameters, Receipt, ReportedVote, RequestId, Role,
+    Timestamp, UnixSeconds, Validator, VoteKind,
     envelope::Transaction,
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+    sign_bytes,
 };
 
 /// When the chain starts.
@@ -30,6 +32,8 @@ pub struct Chain {
     pub ledger: Ledger,
     pub state: State,
     pub chain_id: ChainId,
+    /// Seconds that passed besides those that blocks take.
+    pub passed_s: u64,
     requests: u8,
 }
 
@@ -84,7 +88,7 @@ impl Chain {
     pub fn from_genesis(genesis: &Genesis) -> Self {
         let ledger = Ledger::new(apps());
         let (chain_id, state) = (genesis.chain_id().unwrap(), ledger.genesis(genesis).unwrap());
-        Self { ledger, state, chain_id, requests: 0 }
+        Self { ledger, state, chain_id, passed_s: 0, requests: 0 }
     }
 
     pub fn sign(
@@ -99,7 +103,7 @@ impl Chain {
             chain_id: self.chain_id.clone(),
             sender,
             request_id: RequestId([self.requests; 16]),
-            valid_until: UnixSeconds(START_S + 100),
+            valid_until: UnixSeconds(START_S + self.passed_s + 100),
             reference: reference.map(|text| text.parse().unwrap()),
             calls,
         };
@@ -118,7 +122,7 @@ impl Chain {
     }
 
     pub fn time(&self) -> Timestamp {
-        Timestamp(UnixSeconds(START_S + 1).start().0 + self.state.height().0)
+        Timestamp(UnixSeconds(START_S + self.passed_s + 1).start().0 + self.state.height().0)
     }
 
     pub fn check(&self, transaction: &Transaction, time: Timestamp) -> Result<(), Inadmissible> {
@@ -178,4 +182,20 @@ pub fn grant(seed: u8) -> KeyGrant {
 pub fn open(number: &str, seed: u8) -> Call {
     let keys = vec![grant(seed)];
     admin(AdminCall::OpenAccount(OpenAccount { number: number.parse().unwrap(), threshold: 1, keys }))
+}
+
+/// Precommits of height 1, round 0, by the holder of a key: one for each block (nil if there is none) and time.
+pub fn votes(chain_id: &ChainId, signer: u8, values: [(Option<u8>, Timestamp); 2]) -> DoubleVote {
+    let (height, round, kind) = (Height(1), 0, VoteKind::Precommit);
+    let vote = |(block, time): (Option<u8>, Timestamp)| {
+        let block = block.map(|byte| Hash([byte; 32]));
+        let message = sign_bytes::vote(chain_id, kind, height, round, block, time);
+        ReportedVote { block, time, signature: key(signer).sign(&message) }
+    };
+    let (validator, [first, second]) = (Address::of(&key(signer).public_key()), values.map(vote));
+    DoubleVote { validator, height, round, kind, first, second }.ordered()
+}
+
+pub fn report(votes: DoubleVote) -> Call {
+    admin(AdminCall::ReportEquivocation(ReportEquivocation { votes }))
 }

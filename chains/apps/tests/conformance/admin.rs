@@ -1,23 +1,23 @@
 //! Governance: who may change what, and that no order of calls gives an account keys that nobody granted last.
 
 use crate::{
-    common::{grant, key},
+    common::{START_S, genesis, grant, key, votes},
     world::{World, accounts, reason},
 };
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
     admin::{
-        AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters,
-        SetRoles, SetValidators, SwitchInstance, Tick,
+        AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
+        SetParameters, SetRoles, SetValidators, SwitchInstance, Tick,
     },
 };
 use catenary_ledger::{
     Caller, Reason,
     conformance::Outcome,
-    records::{Account, ReadRecords, Roles, committee_account},
+    records::{Account, AdminKey, Equivocation, ReadRecords, Roles, committee_account},
     stores::ADMIN,
 };
-use catenary_types::{AccountId, InstanceName, Message, Parameters, Role, Validator};
+use catenary_types::{AccountId, Height, InstanceName, Message, Parameters, Role, UnixSeconds, Validator};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -72,6 +72,22 @@ fn decision() -> impl Strategy<Value = AdminCall> {
     ]
 }
 
+/// Votes of the first validator, of some that may come, and of one that never votes; now and then of a height that is not
+/// there yet, which nobody signed.
+fn double_vote() -> impl Strategy<Value = AdminCall> {
+    let block = || prop::option::of(1..3u8);
+    let signer = prop::sample::select(vec![9, 9, 30, 31, 7]);
+    (signer, block(), block(), 0..2u64, prop::bool::weighted(0.1)).prop_map(
+        |(signer, one, two, later, ahead)| {
+            let start = UnixSeconds(START_S).start();
+            let chain_id = genesis(UnixSeconds(START_S)).chain_id().unwrap();
+            let mut votes = votes(&chain_id, signer, [(one, start), (two, start.plus_ms(later))]);
+            votes.height = if ahead { Height(u64::MAX) } else { votes.height };
+            AdminCall::ReportEquivocation(ReportEquivocation { votes })
+        },
+    )
+}
+
 pub fn call() -> impl Strategy<Value = AdminCall> {
     prop_oneof![
         1 => (accounts(), grants()).prop_map(|(name, (threshold, keys))| {
@@ -82,6 +98,7 @@ pub fn call() -> impl Strategy<Value = AdminCall> {
             AdminCall::RecoverKeys(RecoverKeys { account: name.id(), threshold, keys })
         }),
         2 => decision(),
+        1 => double_vote(),
         1 => Just(AdminCall::Tick(Tick {})),
     ]
 }
@@ -92,6 +109,7 @@ fn kind(call: &AdminCall) -> (&'static str, bool) {
         AdminCall::SetKeys(_) => ("set keys", false),
         AdminCall::RecoverKeys(_) => ("recover keys", false),
         AdminCall::Tick(_) => ("tick", false),
+        AdminCall::ReportEquivocation(_) => ("report equivocation", false),
         AdminCall::AdmitOrganisation(_) => ("admit organisation", true),
         AdminCall::SetRoles(_) => ("set roles", true),
         AdminCall::SetParameters(_) => ("set parameters", true),
@@ -142,11 +160,15 @@ fn check(before: &World, after: &World, caller: &Caller, call: &AdminCall, outco
     let (name, is_decision) = kind(call);
     assert!(is_committee || !is_decision || outcome.result.is_err(), "{caller:?} did {name}");
     assert!(outcome.writes.keys().all(|store| *store == ADMIN), "{call:?} left the admin store");
-    let written = outcome.writes.get(&ADMIN).into_iter().flat_map(|batch| batch.keys());
-    assert!(
-        is_committee || written.into_iter().all(|key| key[0] == 1),
-        "{caller:?} changed more than accounts"
-    );
+    let mut written = outcome.writes.get(&ADMIN).into_iter().flat_map(|batch| batch.keys());
+    if let (AdminCall::ReportEquivocation(call), Ok(())) = (call, &outcome.result) {
+        let key = AdminKey::equivocation(&call.votes);
+        assert!(written.eq([&key.bytes()]) && before.admin(&key).is_none(), "once, and nothing else");
+        let record: Equivocation = after.record(&key).unwrap();
+        assert_eq!((&record.votes, record.reporter), (&call.votes, caller.account));
+    } else {
+        assert!(is_committee || written.all(|key| key[0] == 1), "{caller:?} changed more than accounts");
+    }
     for (id, new) in after.all_accounts() {
         assert_eq!(id, AccountId::new(&new.organisation, &new.number));
         assert!(after.is_member(&new.organisation));
@@ -184,7 +206,7 @@ fn no_order_of_calls_gives_anybody_more_than_he_was_granted() {
     TestRunner::new(config).run(&prop::collection::vec(step(), 1..40), run).unwrap();
     let outcomes = outcomes.into_inner();
     let succeeded = outcomes.iter().filter(|(_, reason)| reason.is_none()).count();
-    assert_eq!(succeeded, 10, "not every call ever succeeded: {outcomes:?}");
+    assert_eq!(succeeded, 11, "not every call ever succeeded: {outcomes:?}");
     for reason in [Reason::NotAuthorised, Reason::InvalidArgument, Reason::AlreadyExists, Reason::NotFound] {
         assert!(outcomes.iter().any(|(_, seen)| *seen == Some(reason)), "{reason:?} was never the reason");
     }
