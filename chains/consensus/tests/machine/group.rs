@@ -1,11 +1,11 @@
 //! A group, from the outside, and what its machines are told.
 
 use catenary_consensus::{
-    Consensus, Decision, Effect, Input, LocalCache, Mark, Message, Origin, Peer, Proposal, SignedProposal,
-    SignedVote, Signer, Start, StartHeight, Step, TimelinessParameters, Timeouts, ValueId, Verdict, Vote,
-    Voting,
+    Consensus, Decision, Effect, Input, LocalCache, Mark, Message, Origin, Peer, PolkaCertificate,
+    PolkaSignature, Proposal, SignedProposal, SignedVote, Signer, Start, StartHeight, Step,
+    TimelinessParameters, Timeouts, ValueId, Verdict, Vote, Voting,
 };
-use catenary_crypto::{SigningKey, sha256};
+use catenary_crypto::{PublicKey, SigningKey, sha256};
 use catenary_types::{
     Address, Certificate, ChainId, CommitSignature, Height, Timestamp, Validator, ValidatorSet, VoteKind,
 };
@@ -23,7 +23,11 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn new(members: u8) -> Self {
-        let validators = (0..members).map(|seed| Validator { public_key: key(seed).public_key(), power: 1 });
+        Self::of((0..members).map(|seed| key(seed).public_key()))
+    }
+
+    pub(crate) fn of(keys: impl Iterator<Item = PublicKey>) -> Self {
+        let validators = keys.map(|public_key| Validator { public_key, power: 1 });
         let set = ValidatorSet::new(validators.collect()).unwrap();
         Self { chain_id: "test-0123456789abcdef-1".parse().unwrap(), set: Arc::new(set) }
     }
@@ -63,16 +67,55 @@ impl Group {
         height: u64,
         value: Option<ValueId>,
     ) -> SignedVote {
-        let vote = Vote { kind, height: Height(height), round: 0, value, validator: self.address(index) };
-        let signature = self.key(index).sign(&vote.sign_bytes(&self.chain_id, LAST));
-        SignedVote { vote, signature }
+        let validator = self.address(index);
+        self.sign(index, Vote { kind, height: Height(height), round: 0, value, validator })
+    }
+
+    /// A vote at height 1 in some round.
+    pub(crate) fn ballot(&self, index: usize, kind: VoteKind, round: u32, value: Option<ValueId>) -> Input {
+        let vote = Vote { kind, height: Height(1), round, value, validator: self.address(index) };
+        message(Message::Vote(self.sign(index, vote)))
+    }
+
+    /// The same vote of several members.
+    pub(crate) fn ballots(
+        &self,
+        members: impl IntoIterator<Item = usize>,
+        kind: VoteKind,
+        round: u32,
+        value: Option<ValueId>,
+    ) -> Vec<Input> {
+        members.into_iter().map(|index| self.ballot(index, kind, round, value)).collect()
+    }
+
+    fn sign(&self, index: usize, vote: Vote) -> SignedVote {
+        SignedVote { vote, signature: self.key(index).sign(&vote.sign_bytes(&self.chain_id, LAST)) }
     }
 
     pub(crate) fn proposal(&self, index: usize, round: u32, value: ValueId) -> SignedProposal {
-        let proposal =
-            Proposal { height: Height(1), round, pol_round: None, value, proposer: self.address(index) };
+        self.reproposal(index, round, None, value)
+    }
+
+    pub(crate) fn reproposal(
+        &self,
+        index: usize,
+        round: u32,
+        pol_round: Option<u32>,
+        value: ValueId,
+    ) -> SignedProposal {
+        let proposal = Proposal { height: Height(1), round, pol_round, value, proposer: self.address(index) };
         let signature = self.key(index).sign(&proposal.sign_bytes(&self.chain_id));
         SignedProposal { proposal, signature }
+    }
+
+    pub(crate) fn polka(&self, members: &[usize], round: u32, value: ValueId) -> PolkaCertificate {
+        let height = Height(1);
+        let entry = |index: &usize| {
+            let (kind, validator) = (VoteKind::Prevote, self.address(*index));
+            let signed = self.sign(*index, Vote { kind, height, round, value: Some(value), validator });
+            PolkaSignature { validator, signature: signed.signature }
+        };
+        PolkaCertificate { height, round, value, signatures: members.iter().map(entry).collect() }
     }
 
     pub(crate) fn certificate(&self, value: ValueId, signers: &[usize]) -> Certificate {
@@ -129,4 +172,19 @@ pub(crate) fn decision(step: &Step) -> Option<&Decision> {
 
 pub(crate) fn asks_to_build(step: &Step) -> bool {
     step.now.iter().any(|effect| matches!(effect, Effect::Build { .. }))
+}
+
+/// Feeds inputs one after the other and gives all that was voted.
+pub(crate) fn feed(
+    machine: &mut Consensus,
+    now: Timestamp,
+    inputs: impl IntoIterator<Item = Input>,
+) -> Vec<(VoteKind, u32, Option<ValueId>)> {
+    let mut said = Vec::new();
+    for input in inputs {
+        let step = machine.step(now, input);
+        machine.check_invariants();
+        said.extend(votes(&step).into_iter().map(|vote| (vote.kind, vote.round, vote.value)));
+    }
+    said
 }

@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
 mod group;
+mod lock;
+mod refusals;
 mod steps;
