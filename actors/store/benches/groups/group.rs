@@ -264,7 +264,7 @@ impl Group {
             Effect::SyncRefused { .. } | Effect::Abstain { .. } | Effect::Halt(_) => {
                 panic!("honest nodes that lost nothing never get here: {effect:?}")
             }
-            Effect::Publish(_) | Effect::Restream { .. } | Effect::Decide(_) => {
+            Effect::Publish(_) | Effect::Tell { .. } | Effect::Restream { .. } | Effect::Decide(_) => {
                 unreachable!("{effect:?} waits for the flush")
             }
         }
@@ -274,6 +274,9 @@ impl Group {
         while let Some(effect) = self.outbox.pop() {
             match effect {
                 Effect::Publish(message) => around.broadcast(self.number, &Packet::Consensus(message)),
+                Effect::Tell { peer, message } => {
+                    around.send(peer.0 as usize, self.number, Packet::Consensus(message));
+                }
                 Effect::Restream { value, .. } => {
                     if let Some(body) = self.bodies.get(&value) {
                         around.broadcast(self.number, &Packet::Body(body.clone()));
