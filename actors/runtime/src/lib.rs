@@ -34,6 +34,7 @@ mod reader;
 mod recovery;
 mod router;
 mod supervisor;
+mod suspect;
 mod timer;
 mod verification;
 
@@ -45,4 +46,4 @@ pub use journal::{ChainJournal, chain_tag};
 pub use peer::LinkStats;
 pub use recovery::OpenChainError;
 pub use router::Router;
-pub use supervisor::{ChainDefinition, Down, NodeParts, Supervisor};
+pub use supervisor::{ChainDefinition, NodeParts, Reasons, Supervisor};

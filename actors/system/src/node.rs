@@ -5,7 +5,7 @@ use catenary_consensus::Peer;
 use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
 use catenary_runtime::{
-    ChainDefinition, ChainJournal, ChainMailbox, Down, Executors, IndexWriter, NodeParts, Supervisor,
+    ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Reasons, Supervisor,
     chain_tag,
 };
 use catenary_store::{
@@ -169,8 +169,13 @@ impl Node {
     }
 
     /// The chains that are down although nobody stopped them, each with the reason.
-    pub fn down(&self) -> watch::Receiver<Down> {
+    pub fn down(&self) -> watch::Receiver<Reasons> {
         self.supervisor.down()
+    }
+
+    /// The chains that fell and were rebuilt from their logs, each with the last reason.
+    pub fn rebuilt(&self) -> watch::Receiver<Reasons> {
+        self.supervisor.rebuilt()
     }
 
     /// Why the node can do nothing more, if it cannot: its journal failed, and with it every chain.

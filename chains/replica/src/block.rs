@@ -7,7 +7,7 @@ use crate::{
 use catenary_crypto::{Hash, VerificationItem, sha256, verify_batch};
 use catenary_ledger::{Inadmissible, Ledger, State, check_state};
 use catenary_types::{
-    Block, Height, Timestamp,
+    Block, Header, Height, Timestamp,
     envelope::{EnvelopeError, Transaction},
     limits::BLOCK_ENVELOPES_MAX,
 };
@@ -19,6 +19,14 @@ pub enum BlockError {
     /// The header is not the one that follows from tip, time, builder and envelopes.
     #[error("the header does not follow from the block before")]
     Header,
+    /// All of the header follows but for the outcome of the block before: whoever built it came to another state.
+    #[error("after the block before the state has root {ours} here, the header says {theirs}")]
+    State {
+        /// The root here.
+        ours: Hash,
+        /// The root that the header names.
+        theirs: Hash,
+    },
     /// The header's time is not later than the last.
     #[error("time {actual:?} is not after {last:?}")]
     Time {
@@ -81,8 +89,13 @@ pub fn check_block(
     if header.time <= tip.time {
         return Err(BlockError::Time { last: tip.time, actual: header.time });
     }
-    if *header != tip.next_header_on(last_certificate, header.time, header.proposer, &block.envelopes) {
-        return Err(BlockError::Header);
+    let expected = tip.next_header_on(last_certificate, header.time, header.proposer, &block.envelopes);
+    if *header != expected {
+        let (ours, theirs) = (expected.app_hash, header.app_hash);
+        let outcome = (theirs, header.last_results_hash);
+        let same_but_outcome = Header { app_hash: outcome.0, last_results_hash: outcome.1, ..expected };
+        let state = *header == same_but_outcome;
+        return Err(if state { BlockError::State { ours, theirs } } else { BlockError::Header });
     }
     check_last_certificate(tip, block)?;
     if block.envelopes.is_empty() {

@@ -6,6 +6,7 @@ use crate::{
     worker::{Done, Executed, Job},
 };
 use catenary_consensus::{Decision, Input as ConsensusInput, Peer, ValueId, journal::Record};
+use catenary_crypto::Hash;
 use catenary_types::{Block, Height};
 use std::sync::Arc;
 
@@ -44,6 +45,13 @@ pub enum Input {
     },
     /// Consensus refused a fetched certificate.
     SyncRefused(Peer),
+    /// A quorum decided a block that is invalid here.
+    Contradicted {
+        /// Its height.
+        height: Height,
+        /// Which.
+        value: ValueId,
+    },
     /// Consensus was shown an own signature that it does not remember.
     Forgotten,
     /// Consensus asks for a block to propose.
@@ -110,6 +118,32 @@ pub enum Effect {
         value: ValueId,
         /// Why.
         reason: String,
+    },
+    /// This node came to another state than the others, or lives by other rules. It does nothing more: rebuild it from
+    /// its log.
+    Diverged(Divergence),
+}
+
+/// How a node parted from the others.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Divergence {
+    /// Others have another state.
+    #[error("after height {height} the state has root {ours} here and {theirs} elsewhere")]
+    Root {
+        /// After this block.
+        height: Height,
+        /// The root here.
+        ours: Hash,
+        /// Theirs.
+        theirs: Hash,
+    },
+    /// A quorum decided what is invalid here.
+    #[error("at height {height} a quorum decided {value}, which is invalid here")]
+    Decision {
+        /// Where.
+        height: Height,
+        /// What.
+        value: ValueId,
     },
 }
 

@@ -27,6 +27,7 @@ mod peer;
 mod peers;
 mod pool;
 mod replica;
+mod roots;
 mod submission;
 mod sync;
 mod tip;
@@ -35,7 +36,7 @@ mod worker;
 
 pub use block::{BlockError, check_block};
 pub use certificate::{CertificateError, verify_certificate};
-pub use interface::{Committed, Effect, Input, Recovered, Step, Ticket};
+pub use interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticket};
 pub use limits::{
     FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
 };

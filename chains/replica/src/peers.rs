@@ -152,6 +152,7 @@ impl Replica {
         self.peers.connected.remove(&peer);
         self.peers.early.remove(&peer);
         self.sync.leave(peer);
+        self.roots.leave(peer);
     }
 
     /// A peer is at work on a later height, so it has the one before.
@@ -170,7 +171,9 @@ impl Replica {
             PeerMessage::Transactions(envelopes) => self.receive_transactions(envelopes),
             PeerMessage::Tip(tip) => {
                 self.recollection.hear(peer, tip.height);
+                self.roots.hear(peer, tip);
                 self.sync.claim(self.now, peer, tip.height, self.reached());
+                self.compare_roots();
             }
             PeerMessage::Fetch(from) => self.serve(peer, from),
             PeerMessage::Blocks(blocks) => self.sync.receive(self.now, peer, self.reached(), blocks),

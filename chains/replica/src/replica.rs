@@ -1,12 +1,15 @@
 //! The replica machine: pool, building, commit order.
 
 use crate::{
-    interface::{Committed, Effect, Input, Recovered, Step, Ticket},
+    block::BlockError,
+    interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticket},
     limits::{GOSSIP_ENVELOPES_MAX, SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
     memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
     peers::Peers,
     pool::{Inserted, Pool, Waiting},
+    report::{REPORT_TICKET, Reports},
+    roots::Roots,
     submission::{Refusal, RefusalReason, SubmitOutcome},
     sync::Sync,
     tip::Tip,
@@ -32,6 +35,8 @@ enum Phase {
     Deciding { awake: bool },
     /// A decided block is with the worker.
     Executing,
+    /// This node parted from the others and does nothing more.
+    Diverged,
 }
 
 /// One chain on one node, but for its state.
@@ -59,7 +64,9 @@ pub struct Replica {
     pub(crate) recollection: Recollection,
     pub(crate) peers: Peers,
     pub(crate) sync: Sync,
-    step: Step,
+    pub(crate) reports: Reports,
+    pub(crate) roots: Roots,
+    pub(crate) step: Step,
 }
 
 impl Replica {
@@ -85,6 +92,8 @@ impl Replica {
             recollection: Recollection::default(),
             peers: Peers::default(),
             sync: Sync::default(),
+            reports: Reports::default(),
+            roots: Roots::default(),
             step: Step::default(),
         }
     }
@@ -96,6 +105,9 @@ impl Replica {
 
     /// Takes one input to its end. `now` is the node's clock.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Step {
+        if self.phase == Phase::Diverged {
+            return Step::default();
+        }
         self.now = now.max(self.now);
         match input {
             Input::Start(recovered) => self.start(recovered),
@@ -105,6 +117,7 @@ impl Replica {
             Input::Peer { peer, message } => self.receive(peer, message),
             Input::Ahead { peer, height } => self.ahead(peer, height),
             Input::SyncRefused(peer) => self.sync.refuse(peer),
+            Input::Contradicted { height, value } => self.diverge(Divergence::Decision { height, value }),
             Input::Forgotten => {
                 self.memory = Memory::Lost;
                 self.recollection = Recollection::default();
@@ -131,6 +144,9 @@ impl Replica {
             Input::Done(done) => self.done(done),
             Input::Fired => self.pool.expire(now.seconds()),
         }
+        if self.phase == Phase::Diverged {
+            return std::mem::take(&mut self.step);
+        }
         self.recollect();
         self.wake();
         self.catch_up();
@@ -146,6 +162,7 @@ impl Replica {
                 let heartbeat = self.tip.block.is_some().then(|| self.tip.heartbeat());
                 if self.pool.is_empty() { heartbeat } else { Some(paced) }
             }
+            Phase::Diverged => return None,
             Phase::New | Phase::Deciding { awake: true } | Phase::Executing => None,
         };
         let sync = self.sync.deadline(self.reached());
@@ -170,7 +187,7 @@ impl Replica {
 
     /// Whether this node waits for a decision that it has reason to expect.
     pub fn is_working(&self) -> bool {
-        !matches!(self.phase, Phase::New | Phase::Deciding { awake: false })
+        !matches!(self.phase, Phase::New | Phase::Diverged | Phase::Deciding { awake: false })
     }
 
     /// Asserts what must hold between steps.
@@ -272,7 +289,7 @@ impl Replica {
         self.admit(Some(ticket), envelopes);
     }
 
-    fn admit(&mut self, ticket: Option<Ticket>, envelopes: Vec<Vec<u8>>) {
+    pub(crate) fn admit(&mut self, ticket: Option<Ticket>, envelopes: Vec<Vec<u8>>) {
         self.submissions += 1;
         self.work(Job::Admit { ticket, envelopes, now: self.now });
     }
@@ -305,7 +322,7 @@ impl Replica {
             Admission::Refused(refusal) => SubmitOutcome::Refused(refusal),
         });
         let outcomes = outcomes.collect();
-        if let Some(ticket) = ticket {
+        if let Some(ticket) = ticket.filter(|ticket| *ticket != REPORT_TICKET) {
             self.step.effects.push(Effect::Reply { ticket, outcomes });
         }
     }
@@ -400,19 +417,20 @@ impl Replica {
         }
     }
 
-    fn checked(&mut self, block: Arc<Block>, value: ValueId, invalid: Option<String>) {
+    fn checked(&mut self, block: Arc<Block>, value: ValueId, result: Result<(), BlockError>) {
         if block.header.height != self.tip.height.next() || !self.checking.remove(&value.block) {
             return;
         }
         let synced = self.judge == Some(value);
         let origin = if synced { Origin::Sync } else { Origin::Consensus };
-        match invalid {
-            None => {
+        match result {
+            Ok(()) => {
                 self.keep(&block);
                 self.verdict(&block, Verdict::Valid, origin);
             }
-            Some(reason) => {
-                self.step.effects.push(Effect::Rejected { value, reason });
+            Err(error @ BlockError::State { .. }) if !synced => self.dispute(block, error.to_string()),
+            Err(error) => {
+                self.reject(value, error.to_string());
                 self.verdict(&block, Verdict::Invalid, origin);
             }
         }
@@ -485,7 +503,15 @@ impl Replica {
         self.step.effects.push(Effect::Serve { peer, from });
     }
 
-    fn verdict(&mut self, block: &Block, verdict: Verdict, origin: Origin) {
+    pub(crate) fn reject(&mut self, value: ValueId, reason: String) {
+        self.step.effects.push(Effect::Rejected { value, reason });
+    }
+
+    pub(crate) fn halt(&mut self) {
+        self.phase = Phase::Diverged;
+    }
+
+    pub(crate) fn verdict(&mut self, block: &Block, verdict: Verdict, origin: Origin) {
         let header = &block.header;
         let value = ValueId { block: header.hash(), time: header.time };
         let builder = header.proposer;
@@ -497,6 +523,7 @@ impl Replica {
             Some(block) => {
                 assert_eq!(block.header.height, self.tip.height.next(), "blocks are decided in order");
                 self.phase = Phase::Executing;
+                self.report(&decision);
                 self.work(Job::Execute { block, decision });
             }
             None => self.decided = Some(decision),
@@ -511,7 +538,7 @@ impl Replica {
                 self.assembled((height, round), block);
             }
             Done::Checked { block, value, result } => {
-                self.checked(block, value, result.err().map(|error| error.to_string()));
+                self.checked(block, value, result);
             }
             Done::Executed(executed) => self.executed(*executed),
         }
@@ -524,11 +551,15 @@ impl Replica {
         }
         self.sync.advance(self.now, self.tip.height);
         self.peers.advanced();
+        self.roots.advance(self.tip.height);
         executed.entered.iter().for_each(|id| self.pool.remove(id));
         self.bodies.retain(|_, block| block.header.height > self.tip.height);
         let pool = self.pool.len();
         self.step.effects.push(Effect::Committed(Box::new(Committed { executed, pool })));
-        self.start_height();
+        self.compare_roots();
+        if self.phase != Phase::Diverged {
+            self.start_height();
+        }
     }
 
     fn work(&mut self, job: Job) {

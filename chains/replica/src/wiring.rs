@@ -1,7 +1,7 @@
 //! Which consensus effect feeds which replica input: one pure function that actors and simulator share.
 
 use crate::interface::Input;
-use catenary_consensus::{AbstainReason, Effect};
+use catenary_consensus::{AbstainReason, Effect, Error};
 
 /// The replica's input for an effect of consensus; none for those that are the shell's alone (messages to peers,
 /// notices to the operator).
@@ -15,6 +15,7 @@ pub fn from_consensus(effect: Effect) -> Result<Input, Effect> {
         Effect::Ahead { peer, height } => Ok(Input::Ahead { peer, height }),
         Effect::SyncRefused { peer, height: _, reason: _ } => Ok(Input::SyncRefused(peer)),
         Effect::Abstain { height: _, reason: AbstainReason::Forgotten(_) } => Ok(Input::Forgotten),
+        Effect::Halt(Error::CertifiedInvalid { height, value }) => Ok(Input::Contradicted { height, value }),
         other @ (Effect::RoundStarted { .. }
         | Effect::Publish(_)
         | Effect::Tell { .. }

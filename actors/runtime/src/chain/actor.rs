@@ -10,6 +10,7 @@ use crate::{
     peer::PeerLinks,
     reader::Reader,
     supervisor::Watch,
+    suspect::Suspect,
     timer::Timer,
     verification::{GroupView, Stall},
 };
@@ -44,6 +45,8 @@ pub(crate) enum ChainMessage {
     CheckpointWritten(Result<(), String>),
     /// The storage of this chain failed.
     Failed(String),
+    /// Others have another state than this one.
+    Diverged { reason: String, state: Box<Suspect> },
     /// The operator stops the chain.
     Stop,
 }
@@ -215,6 +218,10 @@ impl Handler<ChainMessage> for ChainActor {
             }
             ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => {
                 self.fail(reason, ctx)
+            }
+            ChainMessage::Diverged { reason, state } => {
+                self.watch.diverged(reason, *state);
+                ctx.stop();
             }
             ChainMessage::Stop => {
                 self.watch.stopped();

@@ -2,6 +2,7 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::consensus::ConsensusMessage;
+use crate::suspect::Suspect;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use catenary_consensus::Peer;
 use catenary_replica::{Effect, Job, PeerMessage, Recipients};
@@ -41,11 +42,22 @@ impl ChainActor {
                 );
                 Ok(())
             }
+            Effect::Diverged(divergence) => self.hand_over(divergence.to_string(), ctx),
             Effect::Rejected { value, reason } => {
                 tracing::warn!(chain = %self.replica.tip().chain_id, %value, reason, "a proposed block is invalid");
                 Ok(())
             }
         }
+    }
+
+    /// Has the lane copy its state, which others do not have, for the supervisor to look into.
+    fn hand_over(&self, reason: String, ctx: &Context<Self>) -> Result<(), String> {
+        let address = ctx.address();
+        let queued = self.lane.run(move |host| {
+            let state = Box::new(Suspect::of(host.worker().state()));
+            address.do_send(ChainMessage::Diverged { reason, state });
+        });
+        queued.map_err(|error| error.to_string())
     }
 
     /// Reads blocks on a thread that may wait, and sends them.

@@ -13,6 +13,7 @@ use crate::{
     memory::recall,
     peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, open_chain},
+    suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
 };
 use actix::{Actor, AsyncContext, Context, Handler, Message};
@@ -48,8 +49,8 @@ pub struct ChainDefinition {
     pub is_new: bool,
 }
 
-/// The chains that are down although nobody stopped them, each with the reason.
-pub type Down = BTreeMap<ChainId, String>;
+/// Chains, each with a reason: why it is down although nobody stopped it, or why it was rebuilt from its log.
+pub type Reasons = BTreeMap<ChainId, String>;
 
 type StartReply = oneshot::Sender<Result<Vec<String>, String>>;
 
@@ -64,7 +65,7 @@ pub(crate) enum SupervisorMessage {
     /// A chain was opened, or cannot be.
     Opened { chain: usize, generation: u64, result: Result<Box<Opened>, String> },
     /// An actor or executor task of a chain is gone.
-    Fell { chain: usize, generation: u64, reason: String },
+    Fell { chain: usize, generation: u64, reason: String, suspect: Option<Arc<Suspect>> },
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
@@ -80,6 +81,7 @@ pub(crate) struct Opened {
     recovered: Recovered,
     memory: Memory,
     mark: Option<Mark>,
+    altered: Option<Alterations>,
 }
 
 struct Supervised {
@@ -98,7 +100,8 @@ pub(crate) struct SupervisorActor {
     links: Arc<PeerLinks>,
     verification: Verification,
     chains: Vec<Supervised>,
-    down: watch::Sender<Down>,
+    down: watch::Sender<Reasons>,
+    rebuilt: watch::Sender<Reasons>,
 }
 
 impl SupervisorActor {
@@ -118,7 +121,8 @@ impl SupervisorActor {
             last: None,
         };
         let chains = chains.into_iter().map(supervised).collect();
-        Self { parts: Arc::new(parts), links, verification, chains, down: watch::Sender::default() }
+        let (down, rebuilt) = (watch::Sender::default(), watch::Sender::default());
+        Self { parts: Arc::new(parts), links, verification, chains, down, rebuilt }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
@@ -127,12 +131,17 @@ impl SupervisorActor {
         self.chains.iter().map(mailbox).collect()
     }
 
-    pub(crate) fn watch_down(&self) -> watch::Receiver<Down> {
+    pub(crate) fn watch_down(&self) -> watch::Receiver<Reasons> {
         self.down.subscribe()
     }
 
-    /// Opens a chain on a thread of its own: it reads its whole log.
-    fn open(&mut self, number: usize, ctx: &Context<Self>) {
+    pub(crate) fn watch_rebuilt(&self) -> watch::Receiver<Reasons> {
+        self.rebuilt.subscribe()
+    }
+
+    /// Opens a chain on a thread of its own: it reads its whole log. A state that others do not have is compared with the
+    /// one that the log leads to.
+    fn open(&mut self, number: usize, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         let (address, parts) = (ctx.address(), self.parts.clone());
         let chain = &mut self.chains[number];
         chain.generation += 1;
@@ -140,7 +149,7 @@ impl SupervisorActor {
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
         let opened = thread::Builder::new().name(name).spawn(move || {
-            let result = guarded(|| open(&parts, &definition, &journal)).map(Box::new);
+            let result = guarded(|| open(&parts, &definition, &journal, suspect.as_deref())).map(Box::new);
             address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
         });
         if let Err(error) = opened {
@@ -155,7 +164,11 @@ impl SupervisorActor {
             recovered,
             memory,
             mark,
+            altered,
         } = opened;
+        if let Some(altered) = altered {
+            self.note_rebuilt(number, &altered.to_string());
+        }
         let chain = &mut self.chains[number];
         let generation = chain.generation;
         let watch = || Watch::new(ctx.address(), number, generation);
@@ -243,7 +256,14 @@ impl SupervisorActor {
         }
     }
 
-    fn fell(&mut self, number: usize, reason: &str, ctx: &Context<Self>) {
+    /// Tells the operator why a chain was rebuilt; what led to it is kept.
+    fn note_rebuilt(&mut self, number: usize, reason: &str) {
+        let chain_id = &self.chains[number].definition.chain_id;
+        tracing::error!(chain = %chain_id, reason, "the chain is rebuilt from its log");
+        self.rebuilt.send_modify(|rebuilt| drop(rebuilt.insert(chain_id.clone(), reason.to_owned())));
+    }
+
+    fn fell(&mut self, number: usize, reason: &str, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         let journal_failed = self.parts.journal.failure().is_some() || self.parts.guard.failure().is_some();
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
@@ -254,9 +274,9 @@ impl SupervisorActor {
         if journal_failed || chain.falls.len() > FALLS_PER_MINUTE_MAX {
             return self.down(number, reason);
         }
-        tracing::warn!(chain = %chain.definition.chain_id, reason, "the chain fell; rebuilding it from its log");
         chain.slot.stop(reason, chain.last.clone());
-        self.open(number, ctx);
+        self.note_rebuilt(number, reason);
+        self.open(number, suspect, ctx);
     }
 }
 
@@ -265,7 +285,12 @@ fn guarded<T>(open: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| Err("opening the chain panicked".into()))
 }
 
-fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal) -> Result<Opened, String> {
+fn open(
+    parts: &NodeParts,
+    definition: &ChainDefinition,
+    journal: &ChainJournal,
+    suspect: Option<&Suspect>,
+) -> Result<Opened, String> {
     let journal = journal.take_over();
     // A chain that is restarted may have blocks and a checkpoint under way.
     parts.logs.flush();
@@ -275,6 +300,16 @@ fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal)
     let chain = open_chain(&definition.genesis, &definition.ledger, &dir, &parts.index, &parts.logs);
     let chain = chain.map_err(failed)?;
     let height = chain.tip.height;
+    let altered = match suspect.map(|suspect| suspect.compare(chain.host.worker().state())) {
+        Some(Finding::Altered(alterations)) => Some(alterations),
+        Some(Finding::Same) => {
+            return Err(format!(
+                "others have another state after height {height}, and the blocks lead to this one again: this node lives \
+                 by other rules than they do"
+            ));
+        }
+        Some(Finding::NotCompared) | None => None,
+    };
     let (memory, mark) = recall(parts, definition, &chain.tip)?;
     let alone = chain.tip.next_validators.validators().len() == 1;
     if let Some(decided) = journal.decided_beyond(height).filter(|_| alone) {
@@ -285,7 +320,7 @@ fn open(parts: &NodeParts, definition: &ChainDefinition, journal: &ChainJournal)
     }
     journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, journal, recovered, memory, mark })
+    Ok(Opened { chain, journal, recovered, memory, mark, altered })
 }
 
 impl Actor for SupervisorActor {
@@ -303,7 +338,7 @@ impl Handler<SupervisorMessage> for SupervisorActor {
         match message {
             SupervisorMessage::Start { chain, reply } => {
                 self.chains[chain].waiting.push(reply);
-                self.open(chain, ctx);
+                self.open(chain, None, ctx);
             }
             SupervisorMessage::Stop { chain, reason, reply } => {
                 let supervised = &mut self.chains[chain];
@@ -321,9 +356,9 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                     Err(reason) => self.down(chain, &reason),
                 }
             }
-            SupervisorMessage::Fell { chain, generation, reason } => {
+            SupervisorMessage::Fell { chain, generation, reason, suspect } => {
                 if generation == self.chains[chain].generation {
-                    self.fell(chain, &reason, ctx);
+                    self.fell(chain, &reason, suspect, ctx);
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),

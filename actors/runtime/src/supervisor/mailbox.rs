@@ -1,6 +1,6 @@
 //! The public handle of a node's chains.
 
-use super::actor::{ChainDefinition, Down, SupervisorActor, SupervisorMessage};
+use super::actor::{ChainDefinition, Reasons, SupervisorActor, SupervisorMessage};
 use crate::{
     chain::ChainMailbox,
     executor::Executors,
@@ -49,7 +49,8 @@ pub struct Supervisor {
     address: Addr<SupervisorActor>,
     mailboxes: Arc<Vec<ChainMailbox>>,
     links: Arc<PeerLinks>,
-    down: watch::Receiver<Down>,
+    down: watch::Receiver<Reasons>,
+    rebuilt: watch::Receiver<Reasons>,
 }
 
 impl Supervisor {
@@ -58,8 +59,8 @@ impl Supervisor {
         let links = Arc::new(PeerLinks::default());
         let actor = SupervisorActor::new(parts, links.clone(), Verification::start()?, chains);
         let mailboxes = Arc::new(actor.mailboxes());
-        let down = actor.watch_down();
-        Ok(Self { address: actor.start(), mailboxes, links, down })
+        let (down, rebuilt) = (actor.watch_down(), actor.watch_rebuilt());
+        Ok(Self { address: actor.start(), mailboxes, links, down, rebuilt })
     }
 
     /// Connects the node with another one. The link lasts until either drops its end.
@@ -79,8 +80,13 @@ impl Supervisor {
 
     /// The chains that are down although nobody stopped them: they did not start, or fell and stay down. A chain that is
     /// being rebuilt is not among them.
-    pub fn down(&self) -> watch::Receiver<Down> {
+    pub fn down(&self) -> watch::Receiver<Reasons> {
         self.down.clone()
+    }
+
+    /// The chains that fell and were rebuilt from their logs, each with the last reason.
+    pub fn rebuilt(&self) -> watch::Receiver<Reasons> {
+        self.rebuilt.clone()
     }
 
     /// Starts a chain by its number and waits until it runs; an error says why it does not.

@@ -12,6 +12,6 @@ mod actor;
 mod mailbox;
 mod watch;
 
-pub use actor::{ChainDefinition, Down};
+pub use actor::{ChainDefinition, Reasons};
 pub use mailbox::{NodeParts, Supervisor};
 pub(crate) use watch::{LinkWatch, Watch};

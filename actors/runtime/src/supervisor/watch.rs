@@ -1,8 +1,10 @@
 //! Tells the supervisor that an actor of a chain is gone.
 
 use super::actor::{SupervisorActor, SupervisorMessage};
+use crate::suspect::Suspect;
 use actix::Addr;
 use catenary_consensus::Peer;
+use std::sync::Arc;
 
 /// Carried by a link. Reports when the link is down.
 pub(crate) struct LinkWatch {
@@ -38,9 +40,18 @@ impl Watch {
 
     /// The actor stops because something failed.
     pub(crate) fn fell(&mut self, reason: String) {
+        self.report(reason, None);
+    }
+
+    /// The actor stops because others have another state than this one.
+    pub(crate) fn diverged(&mut self, reason: String, state: Suspect) {
+        self.report(reason, Some(Arc::new(state)));
+    }
+
+    fn report(&mut self, reason: String, suspect: Option<Arc<Suspect>>) {
         self.announced = true;
         let (chain, generation) = (self.chain, self.generation);
-        self.supervisor.do_send(SupervisorMessage::Fell { chain, generation, reason });
+        self.supervisor.do_send(SupervisorMessage::Fell { chain, generation, reason, suspect });
     }
 
     /// The actor stops because it was told to.

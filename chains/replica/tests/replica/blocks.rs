@@ -169,7 +169,7 @@ fn what_weighs_too_much_since_its_instance_is_there_is_forgotten() {
 fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     let (mut builder, mut other) = pair();
     let mut block = (*next_block(&mut builder, 1)).clone();
-    block.header.app_hash = catenary_crypto::empty_root();
+    block.header.data_hash = catenary_crypto::empty_root();
     other.consensus.clear();
     other.body(Arc::new(block.clone()));
     assert_eq!(other.verdicts(), [(value(&block), Verdict::Invalid)]);

@@ -160,7 +160,7 @@ fn who_has_forgotten_what_it_signed_counts_only_peers_that_say_how_far_they_are(
     assert!(node.consensus.is_empty(), "three are connected, none has said anything: {:?}", node.consensus);
     for peer in [PEER, Peer(10), Peer(11)] {
         assert!(node.consensus.is_empty(), "not yet: {:?}", node.consensus);
-        let tip = PeerTip { height: Height(0), app_hash: Hash::default() };
+        let tip = PeerTip { height: Height(0), app_hash: node.replica.tip().app_hash };
         node.input(Input::Peer { peer, message: PeerMessage::Tip(tip) });
     }
     assert!(matches!(&node.consensus[..], [ConsensusInput::Raise(mark)] if mark.height == Height(2)));

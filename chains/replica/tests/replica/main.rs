@@ -9,5 +9,6 @@ mod gossip;
 mod node;
 mod pool;
 mod restart;
+mod roots;
 mod timing;
 mod validity;

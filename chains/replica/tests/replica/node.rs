@@ -8,8 +8,8 @@ use catenary_consensus::{Decision, Input as ConsensusInput, Peer, StartHeight, T
 use catenary_crypto::SigningKey;
 use catenary_ledger::{Apps, Ledger, records::committee_account};
 use catenary_replica::{
-    Committed, Effect, Input, PeerMessage, Recipients, Recovered, Refusal, RefusalReason, Replica,
-    SubmitOutcome, Tip, Worker,
+    Committed, Divergence, Effect, Input, PeerMessage, Recipients, Recovered, Refusal, RefusalReason,
+    Replica, SubmitOutcome, Tip, Worker,
 };
 use catenary_types::{
     AccountId, AccountKey, Amount, Block, Body, Call, Certificate, CommitSignature, Committee, Genesis,
@@ -142,6 +142,7 @@ pub struct Node {
     pub journal: Vec<Arc<Block>>,
     pub committed: Vec<Committed>,
     pub rejected: Vec<(ValueId, String)>,
+    pub diverged: Vec<Divergence>,
     pub sent: Vec<Arc<Block>>,
     /// Envelopes that all peers were told.
     pub gossip: Vec<Vec<u8>>,
@@ -171,6 +172,7 @@ impl Node {
             journal: Vec::new(),
             committed: Vec::new(),
             rejected: Vec::new(),
+            diverged: Vec::new(),
             sent: Vec::new(),
             gossip: Vec::new(),
             replies: BTreeMap::new(),
@@ -215,6 +217,7 @@ impl Node {
                     Effect::Send { .. } | Effect::Serve { .. } => {}
                     Effect::Committed(committed) => self.committed.push(*committed),
                     Effect::Rejected { value, reason } => self.rejected.push((value, reason)),
+                    Effect::Diverged(divergence) => self.diverged.push(divergence),
                 }
             }
         }
