@@ -42,11 +42,15 @@ pub struct Vote {
 }
 
 impl Vote {
+    /// The time that is signed: the value's, or for nil `last_time`, that of the header before this height.
+    pub fn time(&self, last_time: Timestamp) -> Timestamp {
+        self.value.map_or(last_time, |value| value.time)
+    }
+
     /// What is signed. `last_time` is the time of the header before this height.
     pub fn sign_bytes(&self, chain_id: &ChainId, last_time: Timestamp) -> Vec<u8> {
-        let time = self.value.map_or(last_time, |value| value.time);
         let block = self.value.map(|value| value.block);
-        sign_bytes::vote(chain_id, self.kind, self.height, self.round, block, time)
+        sign_bytes::vote(chain_id, self.kind, self.height, self.round, block, self.time(last_time))
     }
 }
 

@@ -27,6 +27,7 @@ mod peer;
 mod peers;
 mod pool;
 mod replica;
+mod report;
 mod roots;
 mod submission;
 mod sync;
@@ -43,6 +44,7 @@ pub use limits::{
 pub use memory::Memory;
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::Replica;
+pub use report::Reporter;
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
 pub use sync::FetchedBlock;
 pub use tip::{Tip, TipBlock};

@@ -8,6 +8,7 @@ mod crash;
 mod gossip;
 mod node;
 mod pool;
+mod report;
 mod restart;
 mod roots;
 mod timing;
