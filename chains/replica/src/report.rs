@@ -11,10 +11,7 @@ use catenary_types::{
     AccountId, Address, Body, Call, ChainId, DoubleVote, Message, ReportedVote, RequestId, Timestamp,
     UnixSeconds,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The ticket of reports, whose outcome nobody waits for. Those of clients are counted from 1 on.
 pub(crate) const REPORT_TICKET: Ticket = Ticket::MAX;
@@ -56,9 +53,7 @@ impl Reports {
         self.resting.retain(|_, until| *until > now);
         let votes = decision.evidence.iter().filter_map(double_vote);
         let due = votes.filter(|votes| !self.resting.contains_key(&votes.validator));
-        let mut steps = BTreeSet::new();
-        let due = due.filter(|votes| steps.insert(request_id(votes).0)).take(REPORTS_MAX);
-        let due: Vec<_> = due.collect();
+        let due: Vec<_> = due.take(REPORTS_MAX).collect();
         self.resting.extend(due.iter().map(|votes| (votes.validator, now.plus_ms(REST_MS))));
         let envelope = |votes: DoubleVote| {
             let body = Body {
@@ -121,7 +116,7 @@ fn double_vote(evidence: &Evidence) -> Option<DoubleVote> {
     Some(votes.ordered())
 }
 
-/// One id per validator and step, whatever was signed and whoever reports it.
+/// One id per validator and step, whatever was signed and whoever reports it: the pool takes one of them.
 fn request_id(votes: &DoubleVote) -> RequestId {
     let DoubleVote { validator, height, round, kind, .. } = votes;
     let step = [&height.0.to_be_bytes()[..], &round.to_be_bytes(), &[kind.number()]].concat();

@@ -4,7 +4,7 @@ use crate::node::{Node, START, account, certify, genesis, key, pay, value, worke
 use catenary_consensus::{Decision, Evidence, Proposal, SignedProposal, SignedVote, Timeouts, ValueId, Vote};
 use catenary_crypto::Hash;
 use catenary_ledger::records::{AdminKey, Equivocation, ReadRecords};
-use catenary_replica::{Input, Recovered, Replica, Reporter};
+use catenary_replica::{Effect, Input, Job, PeerMessage, Recovered, Replica, Reporter};
 use catenary_types::{
     Address, Block, DoubleVote, Height, Timestamp, UnixSeconds, VoteKind, envelope::Transaction,
 };
@@ -100,7 +100,7 @@ fn nodes_that_saw_the_votes_in_another_order_report_one_transaction() {
 #[test]
 fn each_step_of_a_decision_is_reported_once_and_then_its_validator_is_left_alone() {
     let mut node = node();
-    let prevote = (0, VoteKind::Prevote);
+    let prevote = (STEP.0, VoteKind::Prevote);
     let evidence = vec![
         lie(&node, LIAR, STEP),
         lie(&node, LIAR, prevote),
@@ -109,6 +109,8 @@ fn each_step_of_a_decision_is_reported_once_and_then_its_validator_is_left_alone
     ];
     decide(&mut node, 1, evidence);
     assert_eq!(node.gossip.len(), 3);
+    let id = |envelope: &Vec<u8>| Transaction::decode(envelope).unwrap().body.request_id;
+    let first = id(&node.gossip[0]);
     let receipts = node.commit().executed.receipts;
     assert!(receipts.len() == 3 && receipts.iter().all(|receipt| receipt.succeeded()), "{receipts:?}");
     for (liar, step) in [(LIAR, STEP), (LIAR, prevote), (OTHER_LIAR, STEP)] {
@@ -124,6 +126,7 @@ fn each_step_of_a_decision_is_reported_once_and_then_its_validator_is_left_alone
         decide(&mut node, request, vec![evidence]);
         assert_eq!(node.gossip.len(), reports, "{now:?}");
     }
+    assert_ne!(id(&node.gossip[0]), first, "another height, another report");
 }
 
 #[test]
@@ -166,4 +169,25 @@ fn what_was_decided_long_after_it_was_built_is_reported_all_the_same() {
     decide_as(&mut node, &block, vec![evidence]);
     assert!(node.commit().executed.receipts[0].succeeded());
     assert!(recorded(&node, LIAR, STEP).is_some());
+}
+
+#[test]
+fn a_report_answers_nobody() {
+    let mut node = node();
+    let payment = node.envelope_until(valid_until(&node), 'A', 1, vec![pay()]);
+    node.submit(vec![payment]);
+    let block = node.build().unwrap();
+    let (certificate, evidence) =
+        (certify(node.worker.tip(), &block.header, 0, &[]), vec![lie(&node, LIAR, STEP)]);
+    let decision = Decision { certificate, value: value(&block), evidence };
+    let effects = node.replica.step(node.now, Input::Decided(decision)).effects;
+    let [Effect::Work(admit), Effect::Work(Job::Execute { .. })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    let admitted = node.worker.run(admit.clone());
+    let effects = node.replica.step(node.now, Input::Done(admitted)).effects;
+    let [Effect::Send { message: PeerMessage::Transactions(told), .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((told.len(), node.replica.pool_len()), (1, 2));
 }
