@@ -38,6 +38,8 @@ mod suspect;
 mod timer;
 mod verification;
 
+/// Part of a [`ChainDefinition`].
+pub use catenary_replica::Reporter;
 pub use chain::ChainMailbox;
 pub use clock::now;
 pub use executor::{Executors, Lane, LaneClosed};

@@ -185,6 +185,7 @@ impl Bank {
             chain_id: self.chain_id.clone(),
             ledger: Ledger::new(apps),
             validator_seed: Some(seed(self.chain_id.name(), "validator")),
+            reporter: None,
             is_new: true,
         }
     }

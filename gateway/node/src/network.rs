@@ -8,7 +8,7 @@ use catenary_crypto::{SigningKey, sha256};
 use catenary_ledger::{Apps, Ledger};
 use catenary_orders::{BANKS, HOME};
 use catenary_packet::{ClientId, PacketApp};
-use catenary_runtime::ChainDefinition;
+use catenary_runtime::{ChainDefinition, Reporter};
 use catenary_store::DataDir;
 use catenary_transfer::Transfer;
 use catenary_types::{
@@ -171,10 +171,17 @@ pub fn chains(documents: &[Document], node: usize) -> Result<Vec<ChainDefinition
             chain_id: document.genesis.chain_id()?,
             ledger: ledger(),
             validator_seed: Some(validator_seed(bank, node)),
+            reporter: Some(reporter(bank)),
             is_new: document.is_new,
         })
     };
     Bank::all().zip(documents).map(definition).collect()
+}
+
+/// All nodes report as one account, so that of their reports of one thing a block takes one.
+fn reporter(bank: Bank) -> Reporter {
+    let Holder { account, key, .. } = bank.router(1);
+    Reporter { account, key }
 }
 
 fn validator_seed(bank: Bank, node: usize) -> [u8; 32] {

@@ -22,7 +22,7 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Input, Memory, Recovered, Replica};
+use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -45,6 +45,8 @@ pub struct ChainDefinition {
     pub ledger: Ledger,
     /// The seed of this node's validator key; none observes.
     pub validator_seed: Option<[u8; 32]>,
+    /// Who signs this node's reports of validators that vote twice; none reports nothing.
+    pub reporter: Option<Reporter>,
     /// Whether chain and key are being made now, so that the key cannot have signed anything.
     pub is_new: bool,
 }
@@ -202,7 +204,9 @@ impl SupervisorActor {
         let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
         let consensus = ConsensusActor::start_in_arbiter(arbiter, move |_| ConsensusActor::new(consensus));
         let parts = ChainParts {
-            replica: Replica::new(tip, validator, Timeouts::default()).remembering(memory),
+            replica: Replica::new(tip, validator, Timeouts::default())
+                .remembering(memory)
+                .reporting(chain.definition.reporter.clone()),
             recovered,
             lane: lane.clone(),
             journal,

@@ -43,7 +43,7 @@ fn blocks_that_leave_a_transaction_out_do_not_put_off_that_it_is_told_again() {
         }
         assert!(node.gossip.is_empty(), "told again too early");
     }
-    assert_eq!(node.gossip, [lost.clone()]);
+    assert_eq!(node.gossip, std::slice::from_ref(&lost));
     node.now = node.now.plus_ms(AGAIN_MS - 1);
     node.input(Input::Fired);
     assert_eq!(node.gossip.len(), 1, "once in a while is enough");
