@@ -1,18 +1,21 @@
 //! The only cryptography in Catenary: SHA-256, CometBFT's simple Merkle tree, and Ed25519 under one validity rule.
 //!
-//! `ring` hashes and signs; `ed25519-zebra` alone decides whether a signature is valid (ZIP-215), single or in a
-//! batch, so that no block is valid on one code path and invalid on another.
+//! `ring` hashes. `ed25519-zebra` signs, and decides whether a signature is valid (ZIP-215). A batch of signatures is
+//! accepted as a whole if one equation holds that the same rule implies, else each is decided alone: no block is valid
+//! on one code path and invalid on another.
 //!
 //! # Invariants
 //!
-//! - [`verify`] and [`verify_batch`] accept the same set of signatures; the stock Go and Rust verifiers agree.
+//! - [`verify`] and [`verify_batch`] accept the same set of signatures, as [`BatchVerifier`] does; the stock Go and Rust verifiers agree.
 //! - Nothing here reads a clock, a file or a random source: a [`SigningKey`] is made from a seed that is given.
 //! - Secrets have no `Debug` output.
 
+mod batch;
 mod ed25519;
 mod hash;
 mod merkle;
 
+pub use batch::BatchVerifier;
 pub use ed25519::{
     PublicKey, Signature, SigningKey, VerificationItem, VerifyError, address, signatures_verified, verify,
     verify_batch,

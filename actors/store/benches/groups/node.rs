@@ -4,7 +4,7 @@ use crate::group::{Event, Group, Packet};
 use crate::storage::Storage;
 use crate::{Envelope, NODES};
 use catenary_consensus::{SignatureCache, signature_id};
-use catenary_crypto::{Hash, VerificationItem, sha256_parts, verify_batch};
+use catenary_crypto::{BatchVerifier, Hash, VerificationItem, sha256_parts};
 use catenary_types::{Height, Timestamp};
 use crossbeam_channel::Sender;
 use std::{
@@ -107,6 +107,7 @@ pub(crate) struct Node {
     pub(crate) storage: Storage,
     groups: Vec<Group>,
     cache: SharedCache,
+    verifier: BatchVerifier,
     peers: Peers,
     posted: VecDeque<Event>,
     now: Timestamp,
@@ -127,6 +128,7 @@ impl Node {
             storage,
             groups: (0..groups).map(|group| Group::new(group, number, NODES, genesis_time)).collect(),
             cache: SharedCache::default(),
+            verifier: BatchVerifier::default(),
             peers,
             posted: VecDeque::new(),
             now: genesis_time,
@@ -206,7 +208,7 @@ impl Node {
             })
             .collect();
         let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
-        let results = verify_batch(&items, sha256_parts(&ids).0);
+        let results = self.verifier.verify(&items, sha256_parts(&ids).0);
         for ((id, _), result) in unknown.iter().zip(results) {
             result.expect("everyone is honest");
             self.cache.insert(*id);

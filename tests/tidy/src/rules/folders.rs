@@ -29,7 +29,7 @@ const OWNED: &[Owned] = &[
         reason: "the store hides its engine",
     },
     Owned {
-        names: &["ring", "ed25519-zebra"],
+        names: &["ring", "ed25519-zebra", "curve25519-dalek"],
         owners: &["chains/crypto"],
         reason: "one crate does cryptography",
     },
