@@ -1,4 +1,4 @@
-//! Whole nodes for tests: chains of one validator and one operator, whose keys follow from their names.
+//! Whole nodes for tests: chains of one operator and mostly one validator, whose keys follow from their names.
 //!
 //! What a node leaves when it is killed at some moment is a copy of its folder made at that moment; see [`copy`].
 
@@ -12,7 +12,7 @@ use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_ledger::{Apps, Ledger};
 use catenary_links::ChainClient;
 use catenary_relay::gateway::SubmitOutcome;
-use catenary_runtime::{ChainDefinition, ChainMailbox, now};
+use catenary_runtime::{ChainDefinition, ChainMailbox, Reporter, now};
 use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
     AccountId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance, Height, Message,
@@ -20,7 +20,7 @@ use catenary_types::{
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
 };
 use futures::StreamExt;
-use std::{fs, io, path::Path, time::Duration};
+use std::{fs, io, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
@@ -59,8 +59,17 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 
 /// A node of these banks on a folder, started, with all that it has to tell the operator.
 pub async fn start(folder: &Path, banks: &[Bank]) -> Result<(Node, Vec<String>), OpenNodeError> {
+    start_as(0, folder, banks).await
+}
+
+/// The same, as another validator of the banks' chains than the first.
+pub async fn start_as(
+    validator: usize,
+    folder: &Path,
+    banks: &[Bank],
+) -> Result<(Node, Vec<String>), OpenNodeError> {
     let data = DataDir::open(folder).expect("the folder is free");
-    let chains = banks.iter().map(Bank::definition).collect();
+    let chains = banks.iter().map(|bank| bank.definition(validator)).collect();
     let (node, mut notices) =
         Node::open(NodeConfig { data, chains, engine: Engine::default(), executors: 2, arbiters: 1 })?;
     notices.extend(soon(node.start()).await);
@@ -134,7 +143,12 @@ pub async fn root(chain: &ChainMailbox) -> (Height, Hash) {
 impl Bank {
     /// A bank whose chain begins at this time.
     pub fn new(name: &str, time: Timestamp) -> Self {
-        let genesis = genesis(name, time);
+        Self::with_validators(1, name, time)
+    }
+
+    /// A bank with a group of so many.
+    pub fn with_validators(validators: usize, name: &str, time: Timestamp) -> Self {
+        let genesis = genesis(name, time, validators);
         let chain_id = genesis.chain_id().expect("a well-formed genesis");
         Self { genesis, chain_id }
     }
@@ -142,6 +156,21 @@ impl Bank {
     /// The chain.
     pub fn chain_id(&self) -> &ChainId {
         &self.chain_id
+    }
+
+    /// The key with which a validator votes.
+    pub fn validator_key(&self, validator: usize) -> SigningKey {
+        SigningKey::from_seed(&validator_seed(self.chain_id.name(), validator))
+    }
+
+    /// When the chain begins.
+    pub fn begins(&self) -> Timestamp {
+        self.genesis.time
+    }
+
+    /// The operator's account.
+    pub fn operator(&self) -> AccountId {
+        AccountId::new(&organisation(), &OPERATOR.parse().expect("an account number"))
     }
 
     /// The key of the operator.
@@ -162,7 +191,7 @@ impl Bank {
         request_id.0[..8].copy_from_slice(&number.to_be_bytes());
         Body {
             chain_id: self.chain_id.clone(),
-            sender: AccountId::new(&organisation(), &OPERATOR.parse().expect("an account number")),
+            sender: self.operator(),
             request_id,
             valid_until: UnixSeconds(now().seconds().0 + 300),
             reference: None,
@@ -178,14 +207,14 @@ impl Bank {
         self.opening(number).sign(&[&self.key()]).encode()
     }
 
-    fn definition(&self) -> ChainDefinition {
+    fn definition(&self, validator: usize) -> ChainDefinition {
         let apps = Apps::default().with(admin::KIND, Admin).with(asset::KIND, Asset);
         ChainDefinition {
             genesis: self.genesis.clone(),
             chain_id: self.chain_id.clone(),
             ledger: Ledger::new(apps),
-            validator_seed: Some(seed(self.chain_id.name(), "validator")),
-            reporter: None,
+            validator_seed: Some(validator_seed(self.chain_id.name(), validator)),
+            reporter: Some(Reporter { account: self.operator(), key: Arc::new(self.key()) }),
             is_new: true,
         }
     }
@@ -199,11 +228,19 @@ fn seed(bank: &str, holder: &str) -> [u8; 32] {
     sha256(format!("key of a test: {bank}/{holder}").as_bytes()).0
 }
 
+fn validator_seed(bank: &str, number: usize) -> [u8; 32] {
+    seed(bank, &format!("validator-{number}"))
+}
+
 fn key(bank: &str, holder: &str) -> SigningKey {
     SigningKey::from_seed(&seed(bank, holder))
 }
 
-fn genesis(name: &str, time: Timestamp) -> Genesis {
+fn genesis(name: &str, time: Timestamp, validators: usize) -> Genesis {
+    let validator = |number| {
+        let key = SigningKey::from_seed(&validator_seed(name, number));
+        Validator { public_key: key.public_key(), power: 10 }
+    };
     let operator = GenesisAccount {
         organisation: organisation(),
         number: OPERATOR.parse().expect("an account number"),
@@ -222,8 +259,8 @@ fn genesis(name: &str, time: Timestamp) -> Genesis {
         suite: SUITE_ED25519_SHA256,
         consensus: CONSENSUS_BFT,
         time,
-        parameters: Parameters::for_group_of(1),
-        validators: vec![Validator { public_key: key(name, "validator").public_key(), power: 10 }],
+        parameters: Parameters::for_group_of(validators),
+        validators: (0..validators).map(validator).collect(),
         committee: Committee { threshold: 1, keys: vec![key(name, "committee").public_key()] },
         organisations: vec![organisation()],
         accounts: vec![operator],
