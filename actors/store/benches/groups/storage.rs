@@ -95,7 +95,11 @@ impl Storage {
                 };
                 let guard = disk.guard.guard();
                 let then_mark = move |mark: Mark| {
-                    guard.raise(tag, mark.encode(), Box::new(move |result| result.map(|()| tell()).unwrap()));
+                    let on_mark = move |result: Result<(), _>| {
+                        result.expect("the disk works");
+                        tell();
+                    };
+                    guard.raise(tag, mark.encode(), Box::new(on_mark));
                 };
                 let on_durable = move |result: Result<(), _>| {
                     result.expect("the disk works");
