@@ -32,6 +32,7 @@ mod memory;
 mod peer;
 mod reader;
 mod recovery;
+mod repair;
 mod router;
 mod supervisor;
 mod suspect;

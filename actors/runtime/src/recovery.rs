@@ -9,6 +9,7 @@ use crate::{
     host::Host,
     journal::chain_tag,
     reader::Reader,
+    repair,
 };
 use catenary_crypto::empty_root;
 use catenary_journal::block_log::{Identity, InvalidChainId};
@@ -50,6 +51,9 @@ pub enum OpenChainError {
         /// Where, and how.
         detail: String,
     },
+    /// A damaged block log cannot be begun anew.
+    #[error("the damaged block log cannot be begun anew: {0}")]
+    Repair(String),
     /// A block of the log does not read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -84,6 +88,15 @@ pub struct OpenedChain {
     pub notices: Vec<String>,
 }
 
+/// Whether there are other nodes with the chain's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// There are.
+    Some,
+    /// This node alone keeps the chain.
+    None,
+}
+
 /// Where a recovery starts.
 struct Start {
     state: State,
@@ -92,21 +105,28 @@ struct Start {
     checkpointed: Height,
 }
 
-/// Opens a chain, or starts it from its genesis if the folder is new.
+/// Opens a chain, or starts it from its genesis if the folder is new. If others have its blocks a damaged log is begun
+/// anew.
 pub fn open_chain(
     genesis: &Genesis,
     ledger: &Ledger,
     dir: &ChainDir,
-    index: &Index,
-    logs: &BlockLogWriter,
+    (index, logs): (&Index, &BlockLogWriter),
+    others: Others,
 ) -> Result<OpenedChain, OpenChainError> {
     let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
     let mut notices = Vec::new();
-    dir.store_genesis(&genesis.encode())?;
+    notices.extend(repair::store_genesis(dir, &chain_id, genesis)?);
     let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
-    let (log, report) = logs.open(&dir.blocks(), identity)?;
+    let (mut log, mut report) = logs.open(&dir.blocks(), identity.clone())?;
     if !report.damage.is_empty() {
-        return Err(OpenChainError::LogDamaged { chain_id, detail: report.to_string() });
+        let detail = report.to_string();
+        if others == Others::None {
+            return Err(OpenChainError::LogDamaged { chain_id, detail });
+        }
+        let aside = repair::begin_anew(logs, dir, &identity, (log, &report))?;
+        notices.push(format!("{chain_id}: {detail}; it is kept as {aside}, and the others have the blocks"));
+        (log, report) = logs.open(&dir.blocks(), identity)?;
     }
     if report.torn.is_some() {
         notices.push(format!("{chain_id}: {report}"));

@@ -1,7 +1,7 @@
 //! The data folder of a node: layout, lock and version.
 
 use crate::{FileError, files};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use thiserror::Error;
@@ -112,7 +112,7 @@ impl DataDir {
             return Ok(Vec::new());
         }
         let mut ids = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(FileError::of("list", &dir))? {
+        for entry in fs::read_dir(&dir).map_err(FileError::of("list", &dir))? {
             let name = entry.map_err(FileError::of("list", &dir))?.file_name();
             ids.extend(name.into_string());
         }
@@ -145,6 +145,33 @@ impl ChainDir {
         self.path.join("blocks")
     }
 
+    /// An empty folder for a log that is to replace the present one; see [`Self::replace_blocks`].
+    pub fn blocks_anew(&self) -> Result<PathBuf, FileError> {
+        let anew = self.path.join("blocks.anew");
+        if anew.exists() {
+            // What an earlier attempt left.
+            fs::remove_dir_all(&anew).map_err(FileError::of("remove", &anew))?;
+        }
+        files::create_dir(&anew)?;
+        Ok(anew)
+    }
+
+    /// Puts the log of [`Self::blocks_anew`] in the place of the present one, which is kept under the name that is given
+    /// back. Neither may be open.
+    pub fn replace_blocks(&self) -> Result<String, FileError> {
+        let name = |number: u32| format!("blocks.damaged-{number}");
+        let free = |name: &String| !self.path.join(name).exists();
+        let aside = (1..).map(name).find(free).unwrap_or_default();
+        let rename = |from: PathBuf, to: PathBuf| {
+            fs::rename(&from, to).map_err(FileError::of("rename", &from))?;
+            files::sync_dir(&self.path)
+        };
+        // Between the two there is no log, which is as good as one that is empty.
+        rename(self.blocks(), self.path.join(&aside))?;
+        rename(self.path.join("blocks.anew"), self.blocks())?;
+        Ok(aside)
+    }
+
     /// The genesis document, if one was stored. Compare its hash with the chain id before use.
     pub fn genesis(&self) -> Result<Option<Vec<u8>>, FileError> {
         let path = self.genesis_path();
@@ -158,6 +185,11 @@ impl ChainDir {
             Some(_) => Err(OpenDirError::OtherGenesis { chain_id: self.chain_id.clone() }),
             None => Ok(files::replace(&self.genesis_path(), genesis)?),
         }
+    }
+
+    /// Removes the genesis document, which is not the one that the chain's id names.
+    pub fn forget_genesis(&self) -> Result<(), FileError> {
+        files::remove(&self.genesis_path())
     }
 
     fn genesis_path(&self) -> PathBuf {

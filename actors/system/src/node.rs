@@ -96,7 +96,7 @@ impl NodeStats {
     }
 }
 
-/// A running node. Dropping it stops the actors and flushes what is queued.
+/// A running node. Dropping it flushes what is queued and has the actors stop; [`Node::stop`] waits until they have.
 pub struct Node {
     supervisor: Supervisor,
     journal: JournalWriter,
@@ -208,6 +208,16 @@ impl Node {
     /// A thread for a further actor.
     pub fn arbiter(&self, number: usize) -> ArbiterHandle {
         self.arbiters[number % self.arbiters.len()].handle()
+    }
+
+    /// Stops the node: when this returns nothing is signed, sent or written any more.
+    pub async fn stop(mut self) {
+        self.supervisor.shut_down().await;
+        for arbiter in std::mem::take(&mut self.arbiters) {
+            arbiter.stop();
+            // Its handlers never wait for anything, so it ends at once.
+            let _ = arbiter.join();
+        }
     }
 
     /// What the node has done.

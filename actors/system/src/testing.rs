@@ -2,6 +2,10 @@
 //!
 //! What a node leaves when it is killed at some moment is a copy of its folder made at that moment; see [`copy`].
 
+mod group;
+
+pub use group::Group;
+
 use crate::{Node, NodeConfig, OpenNodeError};
 use catenary_apps::{
     accounts::KeyGrant,
@@ -36,6 +40,7 @@ const OPERATOR: &str = "operator";
 pub struct Bank {
     genesis: Genesis,
     chain_id: ChainId,
+    apps: fn(validator: usize) -> Apps,
 }
 
 /// A transaction in a block that the next block has sealed.
@@ -68,8 +73,17 @@ pub async fn start_as(
     folder: &Path,
     banks: &[Bank],
 ) -> Result<(Node, Vec<String>), OpenNodeError> {
-    let data = DataDir::open(folder).expect("the folder is free");
-    let chains = banks.iter().map(|bank| bank.definition(validator)).collect();
+    open_as(validator, DataDir::open(folder).expect("the folder is free"), banks, true).await
+}
+
+/// `is_new` says whether the validator's keys have signed nothing yet.
+async fn open_as(
+    validator: usize,
+    data: DataDir,
+    banks: &[Bank],
+    is_new: bool,
+) -> Result<(Node, Vec<String>), OpenNodeError> {
+    let chains = banks.iter().map(|bank| bank.definition(validator, is_new)).collect();
     let (node, mut notices) =
         Node::open(NodeConfig { data, chains, engine: Engine::default(), executors: 2, arbiters: 1 })?;
     notices.extend(soon(node.start()).await);
@@ -150,7 +164,17 @@ impl Bank {
     pub fn with_validators(validators: usize, name: &str, time: Timestamp) -> Self {
         let genesis = genesis(name, time, validators);
         let chain_id = genesis.chain_id().expect("a well-formed genesis");
-        Self { genesis, chain_id }
+        Self {
+            genesis,
+            chain_id,
+            apps: |_| Apps::default().with(admin::KIND, Admin).with(asset::KIND, Asset),
+        }
+    }
+
+    /// The same, with the code that each validator runs.
+    #[must_use]
+    pub fn running(self, apps: fn(validator: usize) -> Apps) -> Self {
+        Self { apps, ..self }
     }
 
     /// The chain.
@@ -207,15 +231,14 @@ impl Bank {
         self.opening(number).sign(&[&self.key()]).encode()
     }
 
-    fn definition(&self, validator: usize) -> ChainDefinition {
-        let apps = Apps::default().with(admin::KIND, Admin).with(asset::KIND, Asset);
+    fn definition(&self, validator: usize, is_new: bool) -> ChainDefinition {
         ChainDefinition {
             genesis: self.genesis.clone(),
             chain_id: self.chain_id.clone(),
-            ledger: Ledger::new(apps),
+            ledger: Ledger::new((self.apps)(validator)),
             validator_seed: Some(validator_seed(self.chain_id.name(), validator)),
             reporter: Some(Reporter { account: self.operator(), key: Arc::new(self.key()) }),
-            is_new: true,
+            is_new,
         }
     }
 }

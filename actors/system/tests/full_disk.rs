@@ -1,5 +1,5 @@
-//! A disk that fills up: the chain stops and names the file; with room again the same folder goes on, and nothing that
-//! was acknowledged is lost.
+//! A disk that fills up: every chain of the node stops, idle ones too, and names the file; with room again the same folder
+//! goes on, and nothing that was acknowledged is lost.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
@@ -33,7 +33,7 @@ fn folder() -> PathBuf {
 }
 
 #[test]
-fn a_full_disk_stops_the_chain_and_loses_nothing() {
+fn a_full_disk_stops_the_node_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).unwrap();
@@ -58,7 +58,8 @@ fn fills_the_disk() {
     File::create(folder.join("mounted")).unwrap();
     run(async {
         let disk = folder.join("disk");
-        let (node, _) = start(&disk.join("data"), std::slice::from_ref(&bank)).await.unwrap();
+        let idle = Bank::new("two", bank.begins());
+        let (node, _) = start(&disk.join("data"), &[bank.clone(), idle.clone()]).await.unwrap();
         let chain = &node.chains()[0];
         for number in 0..SETTLED {
             settle(chain, bank.envelope(number)).await;
@@ -71,8 +72,9 @@ fn fills_the_disk() {
         let mut down = node.down();
         // The answer is lost with the chain, or it came before the disk was asked.
         let _ = soon(chain.submit(vec![body.sign(&[&bank.key()]).encode()])).await;
-        let down = soon(down.wait_for(|down| !down.is_empty())).await.unwrap().clone();
+        let down = soon(down.wait_for(|down| down.len() == 2)).await.unwrap().clone();
         let reason = &down[bank.chain_id()];
+        assert_eq!(down[idle.chain_id()], *reason);
         assert!(reason.contains("the disk is full: cannot"), "{reason}");
         assert!(reason.contains(&disk.join("data").display().to_string()), "{reason}");
     });

@@ -51,6 +51,10 @@ impl PeerLinks {
         self.links.write().unwrap_or_else(PoisonError::into_inner).remove(&peer);
     }
 
+    pub(crate) fn clear(&self) {
+        self.links.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(crate) fn peers(&self) -> Vec<Peer> {
         self.links.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
     }

@@ -12,11 +12,11 @@ use crate::{
     journal::ChainJournal,
     memory::recall,
     peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
-    recovery::{OpenChainError, OpenedChain, open_chain},
+    recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
 };
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Mark, Peer, Signer, Timeouts};
 use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
@@ -74,6 +74,8 @@ pub(crate) enum SupervisorMessage {
     Disconnected(Peer),
     /// A block log takes no more blocks.
     LogFailed { chain: usize, reason: String },
+    /// The node stops.
+    ShutDown(oneshot::Sender<()>),
 }
 
 /// An opened chain with what the journal holds of it.
@@ -268,14 +270,21 @@ impl SupervisorActor {
     }
 
     fn fell(&mut self, number: usize, reason: &str, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
-        let journal_failed = self.parts.journal.failure().is_some() || self.parts.guard.failure().is_some();
+        if self.parts.journal.failure().is_some() || self.parts.guard.failure().is_some() {
+            // The kernel may have dropped pages of all chains: none may go on, idle ones neither.
+            for number in 0..self.chains.len() {
+                self.chains[number].generation += 1;
+                self.down(number, reason);
+            }
+            return;
+        }
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
         let now = clock::now();
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
-        if journal_failed || chain.falls.len() > FALLS_PER_MINUTE_MAX {
+        if chain.falls.len() > FALLS_PER_MINUTE_MAX {
             return self.down(number, reason);
         }
         chain.slot.stop(reason, chain.last.clone());
@@ -301,7 +310,11 @@ fn open(
     parts.index_writer.flush();
     let failed = |error: OpenChainError| error.to_string();
     let dir = parts.data.chain(definition.chain_id.as_str()).map_err(|error| error.to_string())?;
-    let chain = open_chain(&definition.genesis, &definition.ledger, &dir, &parts.index, &parts.logs);
+    // A group that has grown since is one in which others have the blocks; it is only not known to be.
+    let alone = definition.genesis.validators.len() == 1 && definition.validator_seed.is_some();
+    let others = if alone { Others::None } else { Others::Some };
+    let disk = (&*parts.index, &*parts.logs);
+    let chain = open_chain(&definition.genesis, &definition.ledger, &dir, disk, others);
     let chain = chain.map_err(failed)?;
     let height = chain.tip.height;
     let altered = match suspect.map(|suspect| suspect.compare(chain.host.worker().state())) {
@@ -373,6 +386,15 @@ impl Handler<SupervisorMessage> for SupervisorActor {
             SupervisorMessage::LogFailed { chain, reason } => {
                 self.chains[chain].generation += 1;
                 self.down(chain, &reason);
+            }
+            SupervisorMessage::ShutDown(done) => {
+                for chain in &mut self.chains {
+                    chain.generation += 1;
+                    chain.slot.stop("the node stops", chain.last.clone());
+                }
+                self.links.clear();
+                ctx.stop();
+                let _ = done.send(());
             }
         }
     }

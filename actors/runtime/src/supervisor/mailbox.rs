@@ -110,6 +110,12 @@ impl Supervisor {
         answer.await.map_err(|_| "the supervisor is gone".into())
     }
 
+    /// Stops every chain and every link, for good.
+    pub async fn shut_down(&self) {
+        // One that is gone has nothing left to stop.
+        let _ = self.ask(SupervisorMessage::ShutDown).await;
+    }
+
     /// Reports that a chain's block log failed.
     pub fn log_failed(&self, chain: usize, reason: String) {
         self.address.do_send(SupervisorMessage::LogFailed { chain, reason });

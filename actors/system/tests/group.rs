@@ -1,0 +1,132 @@
+//! One validator of four stops while the others go on, and comes back on what is left of its folder: it fetches what it
+//! missed, votes again, contradicts itself nowhere, and ends in the same state.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use catenary_links::ChainClient;
+use catenary_runtime::now;
+use catenary_system::testing::{Bank, Group, root, run, settle, soon, until};
+use catenary_types::{Address, CommitSignature, Height};
+use std::{fs, path::Path};
+
+/// The validator that stops; clients use the first.
+const AWAY: usize = 3;
+/// Longest that a validator may follow before it votes again, in blocks.
+const SILENT_BLOCKS_MAX: u64 = 40;
+
+/// What happens to the folder while its node is stopped.
+type Damage = fn(&Path);
+
+fn flip_middle(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            flip_middle(&path);
+        } else if let Ok(mut bytes) = fs::read(&path)
+            && !["LOCK", "FORMAT"].contains(&path.file_name().unwrap().to_str().unwrap())
+        {
+            let middle = bytes.len() / 2;
+            bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x55);
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+}
+
+fn wipe(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+}
+
+/// Whose precommits the certificate of a height counts.
+async fn signers(chain: &impl ChainClient, height: Height) -> Vec<Address> {
+    let block = chain.block(height).await.unwrap().unwrap();
+    let signed = block.certificate.signatures.iter().filter_map(|entry| match entry {
+        CommitSignature::Commit { address, .. } => Some(*address),
+        CommitSignature::Absent => None,
+    });
+    signed.collect()
+}
+
+/// Whether any validator was reported for voting twice.
+async fn reported(chain: &impl ChainClient) -> bool {
+    let newest = chain.status().await.unwrap().height;
+    for height in 1..=newest.0 {
+        let block = chain.block(Height(height)).await.unwrap().unwrap();
+        let mut events = block.receipts.iter().flat_map(|receipt| &receipt.events);
+        if events.any(|event| event.kind == "equivocation_reported") {
+            return true;
+        }
+    }
+    false
+}
+
+/// Lets a validator come back after some damage; gives what its node told the operator.
+fn comes_back_from(damage: Damage) -> Vec<String> {
+    let bank = Bank::with_validators(4, "one", now());
+    let away = Address::of(&bank.validator_key(AWAY).public_key());
+    run(async {
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        let mut numbers = 1..;
+        let mut next = || bank.envelope(numbers.next().unwrap());
+        let chain = group.node(0).chains()[0].clone();
+        for _ in 0..4 {
+            settle(&chain, next()).await;
+        }
+        // It stops in the middle of a height.
+        soon(chain.submit(vec![next()])).await.unwrap();
+        group.stop(AWAY).await;
+        damage(group.folder(AWAY));
+        for _ in 0..4 {
+            settle(&chain, next()).await;
+        }
+        let notices = group.restart(AWAY).await;
+        assert!(group.node(AWAY).down().borrow().is_empty(), "{:?}", group.node(AWAY).down().borrow());
+        let returned = chain.status().await.unwrap().height;
+        loop {
+            let newest = settle(&chain, next()).await.height;
+            if signers(&chain, newest).await.contains(&away) {
+                break;
+            }
+            assert!(newest.0 < returned.0 + SILENT_BLOCKS_MAX, "it does not vote any more");
+        }
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || root(&own).await == root(&chain).await).await;
+        assert!(!reported(&chain).await, "it voted twice");
+        notices
+    })
+}
+
+#[test]
+fn a_validator_that_was_away_comes_back() {
+    assert_eq!(comes_back_from(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn a_validator_that_lost_everything_comes_back() {
+    comes_back_from(wipe);
+}
+
+#[test]
+fn a_validator_that_lost_both_copies_of_its_votes_comes_back() {
+    comes_back_from(|folder| {
+        fs::remove_file(folder.join("guard")).unwrap();
+        fs::remove_dir_all(folder.join("journal")).unwrap();
+    });
+}
+
+#[test]
+fn a_validator_whose_every_file_is_damaged_comes_back() {
+    let notices = comes_back_from(flip_middle);
+    assert!(notices.iter().any(|notice| notice.contains("the stored genesis was damaged")), "{notices:?}");
+}
+
+#[test]
+fn a_validator_whose_blocks_are_damaged_comes_back_and_keeps_the_damaged_log() {
+    let notices = comes_back_from(|folder| {
+        let chains = fs::read_dir(folder.join("chains")).unwrap();
+        chains.for_each(|chain| flip_middle(&chain.unwrap().path().join("blocks")));
+    });
+    assert!(notices[0].contains("it is kept as blocks.damaged-1"), "{notices:?}");
+}
