@@ -32,14 +32,23 @@ pub(crate) struct Running {
     pub(crate) replayed: Option<BTreeSet<Record>>,
     /// A block that the engine asked for during replay.
     pub(crate) held_build: Option<u32>,
-    /// Members heard at this height, each with when that was last; this node is not counted.
-    pub(crate) heard: BTreeMap<Address, Timestamp>,
+    /// Members heard at this height; this node is not counted.
+    pub(crate) heard: BTreeMap<Address, Heard>,
     round: u32,
     /// The round from which on waits grow.
     calm_round: u32,
     /// Whether this node holds work.
     pub(crate) work: bool,
     pub(crate) decided: bool,
+}
+
+/// What is known of a member's part in a height.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    /// When it was heard last.
+    last: Timestamp,
+    /// The newest round that it spoke of.
+    round: u32,
 }
 
 impl Running {
@@ -60,9 +69,11 @@ impl Running {
         }
     }
 
-    /// Whether more than a third of the power was heard.
+    /// Whether more than a third of the power was heard in this round or a later one. What was said in earlier rounds does
+    /// not count: members that only keep each other awake would go on for ever.
     pub(crate) fn is_heard(&self) -> bool {
-        self.is_met(types::ThresholdParam::F_PLUS_ONE, self.heard.keys())
+        let present = self.heard.iter().filter(|(_, heard)| heard.round >= self.round);
+        self.is_met(types::ThresholdParam::F_PLUS_ONE, present.map(|(address, _)| address))
     }
 
     fn is_met<'a>(
@@ -78,7 +89,7 @@ impl Running {
     /// Whether a quorum, this node counted, was heard within the longest wait that there is.
     fn hears_quorum(&self, now: Timestamp, own: Option<&Address>) -> bool {
         let limit = self.start.timeouts.limit_ms;
-        let present = self.heard.iter().filter(|(_, heard)| heard.plus_ms(limit) > now);
+        let present = self.heard.iter().filter(|(_, heard)| heard.last.plus_ms(limit) > now);
         let present = present.map(|(address, _)| address).chain(own);
         self.is_met(types::ThresholdParam::TWO_F_PLUS_ONE, present)
     }
@@ -251,7 +262,7 @@ impl Host {
     pub(crate) fn record(&mut self, input: &engine::Input) {
         let entry = match input {
             engine::Input::Vote(signed) => {
-                self.hear(signed.message.validator.0);
+                self.hear(signed.message.validator.0, convert::round_number(signed.message.round));
                 Entry::Vote(convert::vote_back(signed))
             }
             engine::Input::Proposal(signed) => {
@@ -261,11 +272,12 @@ impl Host {
                 let own = self.is_own(proposal.proposer);
                 let arrival = if own { proposal.value.time } else { self.arrival };
                 self.running.values.observe(proposal, arrival);
-                self.hear(proposal.proposer);
+                self.hear(proposal.proposer, proposal.round);
                 Entry::Proposal { signed, arrival }
             }
             engine::Input::PolkaCertificate(certificate) => {
-                certificate.polka_signatures.iter().for_each(|entry| self.hear(entry.address.0));
+                let round = convert::round_number(certificate.round);
+                certificate.polka_signatures.iter().for_each(|entry| self.hear(entry.address.0, round));
                 Entry::Polka(convert::polka_back(certificate))
             }
             engine::Input::TimeoutElapsed(timeout) => {
@@ -303,7 +315,7 @@ impl Host {
         Entry::Judged { round: convert::round_number(proposed.round), value, builder, judgement, origin }
     }
 
-    fn hear(&mut self, address: Address) {
+    fn hear(&mut self, address: Address, round: u32) {
         if self.is_own(address) {
             return;
         }
@@ -311,7 +323,8 @@ impl Host {
         let (now, running) = (self.now, &mut self.running);
         let grown = running.round > running.calm_round;
         let was_alone = grown && !running.hears_quorum(now, own.as_ref());
-        running.heard.insert(address, now);
+        let heard = running.heard.entry(address).or_insert(Heard { last: now, round });
+        *heard = Heard { last: now, round: heard.round.max(round) };
         // Waits grow so that a group on slow links finds its pace. Rounds that passed while too few were there say nothing
         // about links: once a quorum is heard again they no longer count.
         if was_alone && running.hears_quorum(now, own.as_ref()) {
@@ -324,7 +337,7 @@ impl Host {
     pub(crate) fn hear_verified(&mut self, message: &Message) {
         for signed in message.votes() {
             if self.verifier.member_vote(&self.running.set, &signed, self.running.start.last_time) {
-                self.hear(signed.vote.validator);
+                self.hear(signed.vote.validator, signed.vote.round);
             }
         }
         if let Message::Proposal(SignedProposal { proposal, signature }) = message {
@@ -332,7 +345,7 @@ impl Host {
             let signed = leader.address() == proposal.proposer
                 && self.verifier.proposal(leader.public_key(), proposal, signature);
             if signed {
-                self.hear(proposal.proposer);
+                self.hear(proposal.proposer, proposal.round);
             }
         }
     }

@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
 
+mod attacks;
+mod clocks;
 mod network;
 mod node;
+mod recovery;
 mod scenarios;

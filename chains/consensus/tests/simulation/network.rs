@@ -1,7 +1,7 @@
 //! The world: time, links, faults, and the checks that hold over every schedule.
 
 use crate::node::{Block, Disk, GENESIS_TIME, Group, Loss, Node, Output, Packet, key};
-use catenary_consensus::{Decision, Message, Peer, SignedStep, ValueId, Vote, Voting};
+use catenary_consensus::{Decision, Input, Message, Peer, SignedStep, ValueId, Vote, Voting};
 use catenary_crypto::{Hash, sha256, verify};
 use catenary_types::{Address, Certificate, CommitSignature, Height, Timestamp, VoteKind, sign_bytes};
 use std::collections::BTreeMap;
@@ -74,6 +74,12 @@ pub(crate) struct World {
     pub(crate) trace: Hash,
     pub(crate) rounds: BTreeMap<Height, u32>,
     pub(crate) voting: Vec<Voting>,
+    /// The most that a header's time was behind when its block was decided first.
+    pub(crate) lag_max_ns: u64,
+    /// The longest that a deadline had been over when the first header beyond it was decided.
+    pub(crate) deadline_delay_max_ns: u64,
+    /// Consensus messages sent so far, each counted once per receiver.
+    pub(crate) said: usize,
     votes: Vec<Vote>,
 }
 
@@ -100,6 +106,9 @@ impl World {
             trace: Hash::default(),
             rounds: BTreeMap::new(),
             voting: vec![Voting::Vote; members],
+            said: 0,
+            lag_max_ns: 0,
+            deadline_delay_max_ns: 0,
             votes: Vec::new(),
         };
         world.nodes.resize_with(members, || None);
@@ -116,6 +125,18 @@ impl World {
         let (started, outputs) = Node::start(self.now, &self.group, node, disk, 0, self.voting[node]);
         self.nodes[node] = Some(started);
         self.run_outputs(node, outputs);
+        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
+            self.greet(node, peer);
+            self.greet(peer, node);
+        }
+    }
+
+    fn greet(&mut self, node: usize, peer: usize) {
+        let is_up = self.nodes[peer].is_some();
+        if let Some(live) = self.nodes[node].as_mut().filter(|_| is_up) {
+            let outputs = live.greet(self.now, Peer(peer as u64));
+            self.run_outputs(node, outputs);
+        }
     }
 
     pub(crate) fn node(&mut self, node: usize) -> &mut Node {
@@ -155,10 +176,58 @@ impl World {
 
     /// Lets time pass.
     pub(crate) fn run_for(&mut self, seconds: u64) {
-        let end = self.now.plus_ms(seconds * 1_000);
+        self.run_for_ms(seconds * 1_000);
+    }
+
+    pub(crate) fn run_for_ms(&mut self, milliseconds: u64) {
+        let end = self.now.plus_ms(milliseconds);
         while self.now < end {
             self.step();
         }
+    }
+
+    /// Lets time pass until a condition holds, or panics when it takes too long.
+    pub(crate) fn run_until(&mut self, limit_s: u64, what: &str, holds: impl Fn(&Self) -> bool) {
+        let end = self.now.plus_ms(limit_s * 1_000);
+        while !holds(self) {
+            assert!(self.now < end, "{what} did not happen: {:?}", self.tips());
+            self.step();
+        }
+    }
+
+    /// Handles one event.
+    pub(crate) fn run_event(&mut self) {
+        self.step();
+    }
+
+    /// Handles what happens now, while no time passes, until all have reached a height or nothing happens any more.
+    pub(crate) fn run_now_to(&mut self, height: Height) {
+        while !self.all_at(height) {
+            let Some(event) = self.events.keys().next().copied().filter(|(at, _)| *at <= self.now) else {
+                return;
+            };
+            let event = self.events.remove(&event).expect("it was found");
+            self.handle(event);
+        }
+    }
+
+    /// A transaction comes in at a node of a quiet group; it can be proposed or has expired.
+    pub(crate) fn submit(&mut self, node: usize, valid: bool) {
+        let now = self.now;
+        let outputs = self.node(node).submit(now, valid);
+        self.run_outputs(node, outputs);
+    }
+
+    /// A node is told something.
+    pub(crate) fn input(&mut self, node: usize, input: Input) {
+        let (now, mut outputs) = (self.now, Vec::new());
+        self.node(node).feed(now, vec![input], &mut outputs);
+        self.run_outputs(node, outputs);
+    }
+
+    /// When each node's next timer ends.
+    pub(crate) fn deadlines(&self) -> Vec<Option<Timestamp>> {
+        self.nodes.iter().map(|node| node.as_ref().and_then(Node::deadline)).collect()
     }
 
     fn all_at(&self, height: Height) -> bool {
@@ -228,7 +297,10 @@ impl World {
                     self.check_signed(from, &packet);
                     self.broadcast(from, packet);
                 }
-                Output::Reply(to, packet) => self.send(from, to.0 as usize, packet),
+                Output::Reply(to, packet) => {
+                    self.check_signed(from, &packet);
+                    self.tell(from, to.0 as usize, packet);
+                }
                 Output::Flush => {
                     let delay = self.rng.below(self.faults.flush_ms_max + 1);
                     let boot = self.boots[from];
@@ -243,7 +315,22 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, index: usize) {
-        let Some(node) = self.nodes[index].take() else { return };
+        if self.cut(index) {
+            let delay = 1 + self.rng.below(800);
+            self.schedule(delay, Event::Restart { node: index });
+        }
+    }
+
+    /// Power fails everywhere at once, and what is under way on links and disks is lost. Then all start again.
+    pub(crate) fn power_cut(&mut self) {
+        (0..self.nodes.len()).for_each(|node| _ = self.cut(node));
+        self.events.retain(|_, event| matches!(event, Event::Gossip));
+        self.start_all();
+    }
+
+    /// Takes a node off, and tells whether it was on.
+    pub(crate) fn cut(&mut self, index: usize) -> bool {
+        let Some(node) = self.nodes[index].take() else { return false };
         let tail = self.rng.below(node.unflushed() as u64 + 1) as usize;
         self.abstained += node.abstained;
         let losses = &self.losses[index];
@@ -251,24 +338,24 @@ impl World {
         self.disks[index] = node.crash(tail, loss);
         self.boots[index] += 1;
         self.crashes += 1;
-        let delay = 1 + self.rng.below(800);
-        self.schedule(delay, Event::Restart { node: index });
+        true
     }
 
     fn broadcast(&mut self, from: usize, packet: Packet) {
-        for to in 0..self.nodes.len() {
-            if to == from {
-                continue;
-            }
-            let packets = match self.lies.get(&from) {
-                Some(lie) => lie(to, &packet, &self.group),
-                None => vec![packet.clone()],
-            };
-            packets.into_iter().for_each(|packet| self.send(from, to, packet));
-        }
+        (0..self.nodes.len()).filter(|to| *to != from).for_each(|to| self.tell(from, to, packet.clone()));
     }
 
-    pub(crate) fn send(&mut self, from: usize, to: usize, packet: Packet) {
+    /// Sends what a node wants sent, or what it makes of that if it lies.
+    fn tell(&mut self, from: usize, to: usize, packet: Packet) {
+        let packets = match self.lies.get(&from) {
+            Some(lie) => lie(to, &packet, &self.group),
+            None => vec![packet],
+        };
+        packets.into_iter().for_each(|packet| self.send(from, to, packet));
+    }
+
+    fn send(&mut self, from: usize, to: usize, packet: Packet) {
+        self.said += usize::from(matches!(packet, Packet::Consensus(_)));
         if self.silent.contains(&from) || self.rng.percent(self.faults.loss_percent) {
             return;
         }
@@ -305,10 +392,17 @@ impl World {
 
     fn check_decision(&mut self, decision: Decision) {
         let Decision { certificate, value, evidence } = decision;
+        if !self.decided.contains_key(&certificate.height) {
+            let last = certificate.height.previous().and_then(|height| self.decided.get(&height));
+            let last = last.map_or(GENESIS_TIME, |value| value.time);
+            let late = |time: Timestamp| self.now.0.saturating_sub(time.0);
+            self.lag_max_ns = self.lag_max_ns.max(late(value.time));
+            self.deadline_delay_max_ns = self.deadline_delay_max_ns.max(late(last));
+        }
         let before = *self.decided.entry(certificate.height).or_insert(value);
         assert_eq!(before, value, "two decisions at height {}", certificate.height);
         assert_eq!(certificate.block, value.block);
-        let set = &self.group.set;
+        let set = self.group.set_of(certificate.height);
         assert_eq!(certificate.signatures.len(), set.validators().len());
         let mut power = 0;
         for (entry, (address, member)) in

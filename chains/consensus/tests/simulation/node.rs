@@ -55,6 +55,10 @@ pub(crate) struct Disk {
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_flushed: Option<Mark>,
     pub(crate) chain: Vec<(Certificate, Block)>,
+    /// Bodies that wait for a flush, with the length of the journal ahead of which they were written.
+    bodies_unflushed: Vec<(usize, ValueId)>,
+    /// Whether it is known that own votes were forgotten.
+    forgot: bool,
 }
 
 /// The group's constants.
@@ -62,7 +66,14 @@ pub(crate) struct Disk {
 pub(crate) struct Group {
     pub(crate) chain_id: ChainId,
     pub(crate) set: Arc<ValidatorSet>,
+    /// Another set from some height on.
+    pub(crate) set_later: Option<(Height, Arc<ValidatorSet>)>,
     pub(crate) timeouts: Timeouts,
+    /// Heights sleep until there is work, and nothing is proposed before.
+    pub(crate) quiet: bool,
+    /// Heights between what others know to be final and the first vote of a validator that forgot its votes. With none
+    /// it goes on as if nothing had happened.
+    pub(crate) rejoin_heights: Option<u64>,
 }
 
 /// Key of the member at an index of the set; index n is an observer's.
@@ -76,6 +87,9 @@ impl Group {
         Self {
             chain_id: "sim-0123456789abcdef-1".parse().unwrap(),
             set: Arc::new(ValidatorSet::new(validators.collect()).unwrap()),
+            set_later: None,
+            quiet: false,
+            rejoin_heights: Some(3),
             timeouts: Timeouts {
                 propose_ms: 400,
                 prevote_ms: 200,
@@ -84,6 +98,14 @@ impl Group {
                 rebroadcast_ms: 500,
                 limit_ms: 5_000,
             },
+        }
+    }
+
+    /// Who decides a height.
+    pub(crate) fn set_of(&self, height: Height) -> &Arc<ValidatorSet> {
+        match &self.set_later {
+            Some((first, set)) if height >= *first => set,
+            _ => &self.set,
         }
     }
 }
@@ -105,9 +127,18 @@ pub(crate) struct Node {
     pub(crate) skew: i64,
     /// Blocks built by this node carry a time this far in the future.
     pub(crate) built_ahead_ms: u64,
+    /// Where this node's clock has stopped, if it has.
+    pub(crate) frozen: Option<Timestamp>,
+    /// Whether it builds blocks that nobody accepts.
+    pub(crate) builds_unsound: bool,
+    /// Whether there is something to propose, in a quiet group.
+    work: bool,
+    build: Option<(Height, u32)>,
     pub(crate) voting: Voting,
     pub(crate) abstained: u32,
     early: Vec<Block>,
+    /// Tips that peers told to a node that forgot its votes.
+    told: BTreeMap<Peer, Height>,
 }
 
 /// What a node wants done in the world.
@@ -131,6 +162,7 @@ impl Node {
     ) -> (Self, Vec<Output>) {
         let key = key(seed);
         let address = Address::of(&key.public_key());
+        let voting = if disk.forgot { Voting::Follow } else { voting };
         let start = start_height(group, &disk, voting);
         let signer = Some(Signer::new(key, disk.mark));
         let local = Timestamp(now.0.saturating_add_signed(skew));
@@ -144,9 +176,14 @@ impl Node {
             address,
             skew,
             built_ahead_ms: 0,
+            frozen: None,
+            builds_unsound: false,
+            work: false,
+            build: None,
             voting,
             abstained: 0,
             early: Vec::new(),
+            told: BTreeMap::new(),
         };
         let mut outputs = Vec::new();
         let mut queue = node.apply(step, &mut outputs);
@@ -162,12 +199,13 @@ impl Node {
     }
 
     fn local(&self, now: Timestamp) -> Timestamp {
-        Timestamp(now.0.saturating_add_signed(self.skew))
+        self.frozen.unwrap_or(Timestamp(now.0.saturating_add_signed(self.skew)))
     }
 
     /// When the machine wants to be called, in the world's time.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.machine.deadline().map(|at| Timestamp(at.0.saturating_add_signed(-self.skew)))
+        let deadline = self.machine.deadline().filter(|_| self.frozen.is_none());
+        deadline.map(|at| Timestamp(at.0.saturating_add_signed(-self.skew)))
     }
 
     pub(crate) fn fire(&mut self, now: Timestamp) -> Vec<Output> {
@@ -199,25 +237,83 @@ impl Node {
                 self.feed(now, vec![input], &mut outputs);
             }
             Packet::Tip(height) => {
+                if self.disk.forgot {
+                    self.told.entry(peer).or_insert(height);
+                }
                 if let Some((certificate, block)) = self.disk.chain.get(height.0 as usize) {
                     outputs.push(Output::Reply(peer, Packet::Sync(certificate.clone(), *block)));
                 }
             }
             Packet::Sync(certificate, block) => {
                 if certificate.height == self.machine.height() && !self.machine.is_decided() {
-                    self.disk.bodies.insert(block.id(), block);
+                    self.store(block);
                     let time = block.time;
                     self.feed(now, vec![Input::Synced { peer, certificate, time }], &mut outputs);
                 }
             }
         }
+        self.recollect(now, &mut outputs);
         outputs
+    }
+
+    /// A link to a peer is up: both sides say how far they are, and what they know of the next height.
+    pub(crate) fn greet(&mut self, now: Timestamp, peer: Peer) -> Vec<Output> {
+        let height = self.tip().next();
+        let mut outputs = vec![Output::Reply(peer, Packet::Tip(self.tip()))];
+        let bodies = self.disk.bodies.values().filter(|block| block.height == height);
+        outputs.extend(bodies.map(|block| Output::Reply(peer, Packet::Body(*block))));
+        self.feed(now, vec![Input::Greet(peer)], &mut outputs);
+        outputs
+    }
+
+    /// Goes on voting, later, once enough others said how far they are, and all up to there is verified.
+    fn recollect(&mut self, now: Timestamp, outputs: &mut Vec<Output>) {
+        let Some(rejoin) = self.group.rejoin_heights.filter(|_| self.disk.forgot) else { return };
+        let faulty = (self.group.set.validators().len() - 1) / 3;
+        let verified = self.told.values().filter(|height| **height <= self.tip()).count();
+        if verified > 2 * faulty && self.voting == Voting::Follow {
+            self.voting = Voting::Vote;
+            let mark = Mark::end_of(Height(self.tip().0 + rejoin - 1));
+            self.feed(now, vec![Input::Raise(mark)], outputs);
+        }
+    }
+
+    /// A transaction comes in, in a quiet group.
+    pub(crate) fn submit(&mut self, now: Timestamp, valid: bool) -> Vec<Output> {
+        self.work = valid;
+        let mut inputs = vec![Input::Wake];
+        inputs.extend(self.build.take().and_then(|(height, round)| self.propose(now, height, round)));
+        let mut outputs = Vec::new();
+        self.feed(now, inputs, &mut outputs);
+        outputs
+    }
+
+    /// Builds a block, if there is anything to put into it.
+    fn propose(&mut self, now: Timestamp, height: Height, round: u32) -> Option<Input> {
+        if self.group.quiet && !self.work {
+            self.build = Some((height, round));
+            return None;
+        }
+        let (parent, last) = self.last();
+        let clock = self.local(now).plus_ms(self.built_ahead_ms);
+        let time = Timestamp(clock.0.max(last.0 + 1));
+        let block = Block { height, time, builder: self.address, parent, sound: !self.builds_unsound };
+        self.store(block);
+        let restream = Effect::Restream { height, round, value: block.id() };
+        self.outbox.waiting.push((self.outbox.needed, restream));
+        Some(Input::Propose { height, round, value: block.id() })
+    }
+
+    fn store(&mut self, block: Block) {
+        if self.disk.bodies.insert(block.id(), block).is_none() {
+            self.disk.bodies_unflushed.push((self.disk.end(), block.id()));
+        }
     }
 
     /// Stores a body ahead of its verdict, and judges it.
     fn judge(&mut self, height: Height, block: Block, origin: Origin) -> Input {
         let id = block.id();
-        self.disk.bodies.insert(id, block);
+        self.store(block);
         let last = self.last();
         let valid = block.sound && block.height == height && block.parent == last.0 && block.time > last.1;
         Input::Verdict {
@@ -253,15 +349,7 @@ impl Node {
         let mut inputs = Vec::new();
         for effect in step.now {
             match effect {
-                Effect::Build { height, round, .. } => {
-                    let (parent, last) = self.last();
-                    let clock = self.local(now).plus_ms(self.built_ahead_ms);
-                    let time = Timestamp(clock.0.max(last.0 + 1));
-                    let block = Block { height, time, builder: self.address, parent, sound: true };
-                    self.disk.bodies.insert(block.id(), block);
-                    self.outbox.waiting.push((needed, Effect::Restream { height, round, value: block.id() }));
-                    inputs.push(Input::Propose { height, round, value: block.id() });
-                }
+                Effect::Build { height, round, .. } => inputs.extend(self.propose(now, height, round)),
                 Effect::JudgeSynced { value, .. } => {
                     let block = self.disk.bodies[&value];
                     inputs.push(self.judge(self.machine.height(), block, Origin::Sync));
@@ -286,6 +374,8 @@ impl Node {
     pub(crate) fn flushed(&mut self, now: Timestamp) -> Vec<Output> {
         self.disk.flushed = self.disk.end();
         self.disk.mark_flushed = self.disk.mark;
+        self.disk.bodies_unflushed.clear();
+        self.disk.forgot &= self.voting == Voting::Follow;
         let mut outputs = Vec::new();
         let inputs = self.release(&mut outputs);
         self.feed(now, inputs, &mut outputs);
@@ -330,12 +420,22 @@ impl Node {
     pub(crate) fn crash(self, tail: usize, loss: Loss) -> Disk {
         let mut disk = self.disk;
         disk.journal.truncate(disk.flushed.saturating_sub(disk.trimmed) + tail);
+        let end = disk.end();
+        for (_, lost) in disk.bodies_unflushed.drain(..).filter(|(position, _)| *position >= end) {
+            if !disk.chain.iter().any(|(_, block)| block.id() == lost) {
+                disk.bodies.remove(&lost);
+            }
+        }
         disk.mark = disk.mark_flushed;
         if matches!(loss, Loss::Guard | Loss::Both) {
             disk.mark = None;
         }
         if matches!(loss, Loss::Journal | Loss::Both) {
             disk.journal.clear();
+        }
+        disk.forgot |= matches!(loss, Loss::Both) && self.group.rejoin_heights.is_some();
+        if matches!(loss, Loss::Everything) {
+            disk = Disk { forgot: self.group.rejoin_heights.is_some(), ..Disk::default() };
         }
         disk.mark_flushed = disk.mark;
         disk.flushed = disk.end();
@@ -354,6 +454,8 @@ pub(crate) enum Loss {
     Guard,
     Journal,
     Both,
+    /// Both, and every block.
+    Everything,
 }
 
 impl Disk {
@@ -378,20 +480,20 @@ fn start_height(group: &Group, disk: &Disk, voting: Voting) -> StartHeight {
         _ => disk.chain[height as usize - 1].1.time,
     };
     let previous = disk.chain.last().map(|(_, block)| leader::Previous {
-        validators: &group.set,
+        validators: group.set_of(Height(disk.chain.len() as u64)),
         proposer: block.builder,
         time: block.time,
         time_before: time(height.0 - 2),
     });
     StartHeight {
         height,
-        validators: group.set.clone(),
-        first_leader: leader::of_height(height, &group.set, previous),
+        validators: group.set_of(height).clone(),
+        first_leader: leader::of_height(height, group.set_of(height), previous),
         last_time: time(height.0 - 1),
         timeliness: TimelinessParameters::default(),
         timeouts: group.timeouts,
         voting,
-        start: Start::Now,
+        start: if group.quiet { Start::WhenNeeded } else { Start::Now },
         replay: disk.journal.clone(),
     }
 }
