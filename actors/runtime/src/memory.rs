@@ -7,7 +7,9 @@
 //! | lost or damaged | whole | at once: it holds every own message above the block log |
 //! | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
 //!
-//! A group of one has nobody to ask: where it may not vote at once, the chain stays down.
+//! A mark at the end of a height says that everything above is free, whatever became of the rest: a validator wrote it that
+//! had been told by the others, or its operator did. A group of one has nobody to ask: where it may not vote at once, the
+//! chain stays down.
 
 use crate::{
     journal::chain_tag,
@@ -34,21 +36,21 @@ pub(crate) fn recall(
     let guard_whole = stored.is_some() && parts.guard_whole;
     // A chain that was made in this run and fell has lost nothing with a journal that is as new.
     let journal_whole = (parts.journal_existed || definition.is_new) && !suspect;
+    let above_mark = || mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next()));
     let memory = match (guard_whole, journal_whole) {
+        _ if mark.is_some_and(|mark| mark.ends_height()) => above_mark(),
         (_, true) => Memory::Whole,
-        (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
+        (true, false) => above_mark(),
         (false, false) => Memory::Lost,
     };
     let alone = tip.next_validators.validators().len() == 1 && definition.validator_seed.is_some();
-    if alone && suspect {
-        // Signing without knowing what was signed could certify two blocks of one height.
-        return Err(format!("the journal lost records of a height above {}: {}", tip.height, parts.report));
-    }
     if alone && !memory.allows(tip.height.next()) {
-        return Err(
-            "guard and journal of this validator are lost, and there is no other to ask what it signed"
-                .into(),
-        );
+        // Signing without knowing what was signed could certify two blocks of one height.
+        let lost = if parts.report.is_clean() { "it is gone".into() } else { parts.report.to_string() };
+        return Err(format!(
+            "the journal lost records of a height above {}, maybe own signatures, and there is no other to ask: {lost}",
+            tip.height
+        ));
     }
     Ok((memory, mark))
 }

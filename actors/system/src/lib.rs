@@ -7,7 +7,9 @@
 //! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
 
 mod node;
+mod resume;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};
+pub use resume::{ResumeError, resume_voting};

@@ -5,7 +5,11 @@
 
 use catenary_links::ChainClient;
 use catenary_runtime::now;
-use catenary_system::testing::{Bank, Group, root, run, settle, soon, until};
+use catenary_store::DataDir;
+use catenary_system::{
+    ResumeError, resume_voting,
+    testing::{Bank, Group, copy, root, run, settle, soon, start, until},
+};
 use catenary_types::{Address, CommitSignature, Height};
 use std::{fs, path::Path};
 
@@ -13,6 +17,12 @@ use std::{fs, path::Path};
 const AWAY: usize = 3;
 /// Longest that a validator may follow before it votes again, in blocks.
 const SILENT_BLOCKS_MAX: u64 = 40;
+
+/// What a validator loses that cannot tell what it signed.
+fn lose_votes(folder: &Path) {
+    fs::remove_file(folder.join("guard")).unwrap();
+    fs::remove_dir_all(folder.join("journal")).unwrap();
+}
 
 /// What happens to the folder while its node is stopped.
 type Damage = fn(&Path);
@@ -110,10 +120,7 @@ fn a_validator_that_lost_everything_comes_back() {
 
 #[test]
 fn a_validator_that_lost_both_copies_of_its_votes_comes_back() {
-    comes_back_from(|folder| {
-        fs::remove_file(folder.join("guard")).unwrap();
-        fs::remove_dir_all(folder.join("journal")).unwrap();
-    });
+    comes_back_from(lose_votes);
 }
 
 #[test]
@@ -129,4 +136,61 @@ fn a_validator_whose_blocks_are_damaged_comes_back_and_keeps_the_damaged_log() {
         chains.for_each(|chain| flip_middle(&chain.unwrap().path().join("blocks")));
     });
     assert!(notices[0].contains("it is kept as blocks.damaged-1"), "{notices:?}");
+}
+
+#[test]
+fn a_group_whose_votes_too_many_lost_goes_on_by_the_operators_word() {
+    let bank = Bank::with_validators(4, "one", now());
+    run(async {
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        let chain = group.node(0).chains()[0].clone();
+        let settled = settle(&chain, bank.envelope(1)).await.height;
+        let lost = [2, 3];
+        for node in lost {
+            let chain = group.node(node).chains()[0].clone();
+            until(async || chain.block(settled.next()).await.is_ok_and(|block| block.is_some())).await;
+        }
+        for node in lost {
+            group.stop(node).await;
+            lose_votes(group.folder(node));
+        }
+        for node in lost {
+            let data = group.data(node).await;
+            assert_eq!(resume_voting(&data, bank.chain_id()).unwrap(), Height(settled.0 + 2));
+        }
+        for node in lost {
+            group.restart(node).await;
+        }
+        settle(&chain, bank.envelope(2)).await;
+        assert!(!reported(&chain).await, "somebody voted twice");
+    });
+}
+
+#[test]
+fn the_operators_word_does_not_count_against_what_the_guard_remembers() {
+    let bank = Bank::new("one", now());
+    let folder = tempfile::tempdir().unwrap();
+    let newest = run(async {
+        let (node, _) = start(folder.path(), std::slice::from_ref(&bank)).await.unwrap();
+        let height = settle(&node.chains()[0], bank.envelope(1)).await.height.next();
+        node.stop().await;
+        height
+    });
+    let left = copy(folder.path());
+    lose_votes(left.path());
+    let data = DataDir::open(left.path()).unwrap();
+    assert_eq!(resume_voting(&data, bank.chain_id()).unwrap(), newest.next());
+    drop(data);
+    run(async {
+        let (node, _) = start(left.path(), std::slice::from_ref(&bank)).await.unwrap();
+        settle(&node.chains()[0], bank.envelope(2)).await;
+    });
+
+    let left = copy(folder.path());
+    wipe(&left.path().join("chains").join(bank.chain_id().as_str()).join("blocks"));
+    let refused = resume_voting(&DataDir::open(left.path()).unwrap(), bank.chain_id()).unwrap_err();
+    assert!(matches!(refused, ResumeError::Remembered { signed, .. } if signed == newest), "{refused}");
+    let other = Bank::new("other", now());
+    let refused = resume_voting(&DataDir::open(left.path()).unwrap(), other.chain_id()).unwrap_err();
+    assert!(matches!(refused, ResumeError::NoChain(_)), "{refused}");
 }

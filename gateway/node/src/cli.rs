@@ -4,9 +4,12 @@ use crate::{
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
+use catenary_store::DataDir;
+use catenary_system::resume_voting;
+use catenary_types::ChainId;
 use clap::{Args, Parser, Subcommand};
 use std::{
     fs,
@@ -33,6 +36,8 @@ enum Command {
     Dev(DevArgs),
     /// Check a demo's evidence offline and come to the same sums.
     Verify(VerifyArgs),
+    /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
+    ResumeVoting(ResumeVotingArgs),
 }
 
 /// The nodes that a network runs on.
@@ -138,6 +143,19 @@ struct DemoArgs {
 }
 
 #[derive(Debug, Args)]
+struct ResumeVotingArgs {
+    /// The folder of the node, which must not run; for example DIR/node-0 of a demo's data.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// The chain's id.
+    #[arg(long, value_name = "CHAIN_ID")]
+    chain: ChainId,
+    /// You know that this validator signed nothing above the newest block of its log.
+    #[arg(long)]
+    i_know_what_it_signed: bool,
+}
+
+#[derive(Debug, Args)]
 struct VerifyArgs {
     /// The orders that were settled; the Berka data if left out.
     #[arg(long, value_name = "FILE")]
@@ -160,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Verify(VerifyArgs { orders, months, evidence }) => {
             run_verify(orders.as_deref(), months, &evidence)
         }
+        Command::ResumeVoting(args) => run_resume_voting(&args),
         Command::Dev(DevArgs { nodes, listen, data, links }) => {
             let cluster = nodes.config(data, 0, false);
             actix::System::new().block_on(demo::dev(&cluster, links, listen)).map(|()| ExitCode::SUCCESS)
@@ -192,6 +211,19 @@ fn run_demo(args: DemoArgs) -> Result<ExitCode> {
         println!("{report}");
     }
     Ok(ExitCode::from(report.exit_code()))
+}
+
+fn run_resume_voting(args: &ResumeVotingArgs) -> Result<ExitCode> {
+    ensure!(
+        args.i_know_what_it_signed,
+        "a validator that signs at a height where it signed before can make two blocks of one height, and every light client \
+         that sees both freezes. If the newest block of this folder is the newest that anybody saw of the chain, say so with \
+         --i-know-what-it-signed"
+    );
+    let data = DataDir::open(&args.data)?;
+    let height = resume_voting(&data, &args.chain)?;
+    println!("{} votes again from height {height} on", args.chain);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_verify(orders: Option<&Path>, months: u32, evidence: &Path) -> Result<ExitCode> {

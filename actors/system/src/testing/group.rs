@@ -49,7 +49,8 @@ impl Group {
         self.run(number, false).await
     }
 
-    async fn run(&mut self, number: usize, is_new: bool) -> Vec<String> {
+    /// The folder of a stopped node, held as the node would hold it.
+    pub async fn data(&self, number: usize) -> DataDir {
         // The last thread of a stopped node lets go of the folder a moment later.
         let free = RefCell::new(None);
         until(async || {
@@ -57,7 +58,11 @@ impl Group {
             free.borrow().is_some()
         })
         .await;
-        let data = free.into_inner().expect("until says so");
+        free.into_inner().expect("until says so")
+    }
+
+    async fn run(&mut self, number: usize, is_new: bool) -> Vec<String> {
+        let data = self.data(number).await;
         let started = open_as(number, data, &self.banks, is_new).await;
         let (node, notices) = started.expect("a node opens on any folder");
         for (other, running) in self.nodes.iter().enumerate() {

@@ -1,0 +1,83 @@
+//! Voting again by the operator's word, for a validator that lost both copies of what it signed and whom nobody can tell.
+
+use catenary_consensus::Mark;
+use catenary_journal::block_log::{Identity, InvalidChainId};
+use catenary_runtime::chain_tag;
+use catenary_store::{
+    DataDir, FileError, OpenDirError,
+    block_log::{self, BlockLogWriter},
+    guard::{self, GuardWriter},
+};
+use catenary_types::{ChainId, Genesis, Height, Message};
+use std::sync::mpsc;
+
+/// Why a validator does not vote again.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Dir(#[from] OpenDirError),
+    /// A file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The guard cannot be opened.
+    #[error("guard: {0}")]
+    Guard(#[from] guard::OpenError),
+    /// The block log cannot be opened.
+    #[error("block log: {0}")]
+    Log(#[from] block_log::OpenError),
+    /// The chain's id is no folder name.
+    #[error(transparent)]
+    ChainId(#[from] InvalidChainId),
+    /// There is no such chain here.
+    #[error("the folder holds no chain {0}")]
+    NoChain(ChainId),
+    /// The block log is damaged, so that nobody knows how far the chain is.
+    #[error("the block log is damaged: {0}")]
+    Damaged(String),
+    /// The guard remembers.
+    #[error(
+        "the guard knows that this validator signed at height {signed}, above the newest block {newest}: signing there again \
+         could make two blocks of one height. The others of its group bring it back; a group of one goes on only as a new \
+         revision of its chain"
+    )]
+    Remembered {
+        /// The height of the newest signature.
+        signed: Height,
+        /// The newest block of the log.
+        newest: Height,
+    },
+}
+
+/// Lets the validator of this folder vote above the newest block of its log, whatever became of journal and guard. The
+/// operator vouches that it signed nothing there. The node must not run. Gives the first height that it votes on.
+pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, ResumeError> {
+    let no_chain = || ResumeError::NoChain(chain_id.clone());
+    if !data.chain_ids()?.iter().any(|known| known == chain_id.as_str()) {
+        return Err(no_chain());
+    }
+    let dir = data.chain(chain_id.as_str())?;
+    let genesis = dir.genesis()?.and_then(|bytes| Genesis::decode(&bytes).ok()).ok_or_else(no_chain)?;
+    let logs = BlockLogWriter::start(block_log::Config::default(), |_| ())?;
+    let (log, report) = logs.open(&dir.blocks(), Identity::new(chain_id.as_str(), genesis.hash())?)?;
+    if !report.damage.is_empty() {
+        return Err(ResumeError::Damaged(report.to_string()));
+    }
+    let newest = Height(log.written_height());
+    let (guard, _) = GuardWriter::open(&data.guard())?;
+    let (guard, tag) = (guard.guard(), chain_tag(chain_id));
+    if let Some(mark) = guard.newest(tag).and_then(|bytes| Mark::decode(&bytes))
+        && mark.height > newest
+    {
+        return Err(ResumeError::Remembered { signed: mark.height, newest });
+    }
+    let (done, durable) = mpsc::channel();
+    // Whoever asked waits below.
+    let on_durable = Box::new(move |result| drop(done.send(result)));
+    guard.raise(tag, Mark::end_of(newest).encode(), on_durable);
+    match durable.recv() {
+        Ok(result) => result?,
+        Err(_) => unreachable!("the guard answers before it ends"),
+    }
+    Ok(newest.next())
+}
