@@ -7,9 +7,8 @@
 //! | lost or damaged | whole | at once: it holds every own message above the block log |
 //! | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
 //!
-//! A mark at the end of a height says that everything above is free, whatever became of the rest: a validator wrote it that
-//! had been told by the others, or its operator did. A group of one has nobody to ask: where it may not vote at once, the
-//! chain stays down.
+//! A group of one has nobody to ask: where it may not vote at once, the chain stays down until its operator vouches for it by
+//! writing a mark.
 
 use crate::{
     journal::chain_tag,
@@ -36,11 +35,9 @@ pub(crate) fn recall(
     let guard_whole = stored.is_some() && parts.guard_whole;
     // A chain that was made in this run and fell has lost nothing with a journal that is as new.
     let journal_whole = (parts.journal_existed || definition.is_new) && !suspect;
-    let above_mark = || mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next()));
     let memory = match (guard_whole, journal_whole) {
-        _ if mark.is_some_and(|mark| mark.ends_height()) => above_mark(),
         (_, true) => Memory::Whole,
-        (true, false) => above_mark(),
+        (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
         (false, false) => Memory::Lost,
     };
     let alone = tip.next_validators.validators().len() == 1 && definition.validator_seed.is_some();

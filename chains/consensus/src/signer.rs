@@ -54,11 +54,6 @@ impl Mark {
         Self { height, round: u32::MAX, step: SignedStep::Precommit, digest: Hash::default() }
     }
 
-    /// Whether this is [`Self::end_of`] some height: below it nothing is signed any more, above it everything may be.
-    pub fn ends_height(&self) -> bool {
-        *self == Self::end_of(self.height)
-    }
-
     /// The mark of a key that has signed nothing.
     pub fn nothing() -> Self {
         Self { height: Height(0), round: 0, step: SignedStep::Proposal, digest: Hash::default() }
