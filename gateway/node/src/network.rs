@@ -232,3 +232,22 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
         instances: kinds.map(instance).to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_node_reports_with_an_account_that_the_genesis_opens() {
+        let folders: Vec<_> = (0..2).map(|_| DataDir::temporary().expect("a temporary folder")).collect();
+        let documents = genesis_documents(&folders, Timestamp(0)).expect("new documents");
+        for chain in (0..2).flat_map(|node| chains(&documents, node).expect("well-formed documents")) {
+            let Reporter { account, key } = chain.reporter.expect("every node reports");
+            let opened = chain.genesis.accounts.iter().find(|opened| {
+                AccountId::new(&opened.organisation, &opened.number) == account && opened.threshold == 1
+            });
+            let keys = &opened.expect("the genesis opens it").keys;
+            assert_eq!(keys[..], [AccountKey::ed25519(key.public_key())], "{}", chain.chain_id);
+        }
+    }
+}
