@@ -8,7 +8,7 @@ use catenary_runtime::now;
 use catenary_store::DataDir;
 use catenary_system::{
     ResumeError, resume_voting,
-    testing::{Bank, Group, copy, root, run, settle, soon, start, until},
+    testing::{Bank, Group, copy, root, run, settle, soon, until},
 };
 use catenary_types::{Address, CommitSignature, Height};
 use std::{fs, path::Path};
@@ -167,30 +167,28 @@ fn a_group_whose_votes_too_many_lost_goes_on_by_the_operators_word() {
 }
 
 #[test]
-fn the_operators_word_does_not_count_against_what_the_guard_remembers() {
+fn a_group_of_one_that_lost_its_votes_goes_on_by_the_operators_word_alone() {
     let bank = Bank::new("one", now());
-    let folder = tempfile::tempdir().unwrap();
-    let newest = run(async {
-        let (node, _) = start(folder.path(), std::slice::from_ref(&bank)).await.unwrap();
-        let height = settle(&node.chains()[0], bank.envelope(1)).await.height.next();
-        node.stop().await;
-        height
-    });
-    let left = copy(folder.path());
-    lose_votes(left.path());
-    let data = DataDir::open(left.path()).unwrap();
-    assert_eq!(resume_voting(&data, bank.chain_id()).unwrap(), newest.next());
-    drop(data);
     run(async {
-        let (node, _) = start(left.path(), std::slice::from_ref(&bank)).await.unwrap();
-        settle(&node.chains()[0], bank.envelope(2)).await;
-    });
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        let newest = settle(&group.node(0).chains()[0], bank.envelope(1)).await.height.next();
+        group.stop(0).await;
+        let left = copy(group.folder(0));
+        lose_votes(group.folder(0));
+        group.restart(0).await;
+        let down = group.node(0).down().borrow().clone();
+        assert!(down[bank.chain_id()].contains("there is no other to ask"), "{down:?}");
+        group.stop(0).await;
+        assert_eq!(resume_voting(&group.data(0).await, bank.chain_id()).unwrap(), newest.next());
+        group.restart(0).await;
+        settle(&group.node(0).chains()[0], bank.envelope(2)).await;
 
-    let left = copy(folder.path());
-    wipe(&left.path().join("chains").join(bank.chain_id().as_str()).join("blocks"));
-    let refused = resume_voting(&DataDir::open(left.path()).unwrap(), bank.chain_id()).unwrap_err();
-    assert!(matches!(refused, ResumeError::Remembered { signed, .. } if signed == newest), "{refused}");
-    let other = Bank::new("other", now());
-    let refused = resume_voting(&DataDir::open(left.path()).unwrap(), other.chain_id()).unwrap_err();
-    assert!(matches!(refused, ResumeError::NoChain(_)), "{refused}");
+        // It does not count against what the guard remembers, and only where there is a chain.
+        wipe(&left.path().join("chains").join(bank.chain_id().as_str()).join("blocks"));
+        let data = DataDir::open(left.path()).unwrap();
+        let refused = resume_voting(&data, bank.chain_id()).unwrap_err();
+        assert!(matches!(refused, ResumeError::Remembered { signed, .. } if signed == newest), "{refused}");
+        let refused = resume_voting(&data, Bank::new("other", now()).chain_id()).unwrap_err();
+        assert!(matches!(refused, ResumeError::NoChain(_)), "{refused}");
+    });
 }
