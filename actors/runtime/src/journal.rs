@@ -6,7 +6,7 @@ use catenary_replica::Recovered;
 use catenary_store::{
     FileError,
     guard::Guard,
-    journal::{Journal, JournalError, Refused},
+    journal::{Journal, JournalError, Refused, Urgency},
 };
 use catenary_types::{Block, ChainId, Height, Message};
 use std::{
@@ -78,10 +78,11 @@ impl ChainJournal {
     /// Appends a body.
     pub fn append_body(&self, block: &Block) -> Result<(), Refused> {
         // Whatever waits for the body is appended later and waits for its own records.
-        self.append(vec![self.record(block.header.height, KIND_BODY, block.encode())], Box::new(|_| ()))
+        let body = self.record(block.header.height, KIND_BODY, block.encode());
+        self.append(Urgency::Later, vec![body], Box::new(|_| ()))
     }
 
-    /// Appends what one step of consensus left; `on_durable` runs on the writer's thread, or on the guard's: a mark is
+    /// Appends what one step of consensus left: for at once if it signed, else for when it does. `on_durable` runs on the writer's thread, or on the guard's: a mark is
     /// written once the records are on the disk, so that the guard never knows more than the journal.
     pub fn append_step(
         &self,
@@ -91,7 +92,7 @@ impl ChainJournal {
     ) -> Result<(), Refused> {
         let record = |record: ConsensusRecord| self.record(record.height, KIND_CONSENSUS, record.bytes);
         let records = records.into_iter().map(record).collect();
-        let Some(mark) = mark else { return self.append(records, on_durable) };
+        let Some(mark) = mark else { return self.append(Urgency::Later, records, on_durable) };
         let (guard, chain) = (self.guard.clone(), self.chain);
         let then_mark = move |result: Result<(), JournalError>| match result {
             Ok(()) => {
@@ -101,7 +102,7 @@ impl ChainJournal {
             }
             Err(error) => on_durable(Err(error)),
         };
-        self.append(records, Box::new(then_mark))
+        self.append(Urgency::AtOnce, records, Box::new(then_mark))
     }
 
     /// What a rebuild of the chain starts from: everything above its newest stored block.
@@ -163,6 +164,7 @@ impl ChainJournal {
 
     fn append(
         &self,
+        urgency: Urgency,
         records: Vec<Record>,
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
@@ -172,7 +174,7 @@ impl ChainJournal {
         }
         tail.extend(records.iter().cloned());
         drop(tail);
-        self.journal.try_append(records, on_durable)
+        self.journal.try_append(urgency, records, on_durable)
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {

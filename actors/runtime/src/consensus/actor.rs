@@ -25,7 +25,7 @@ pub(crate) enum ConsensusMessage {
     Chain(Addr<ChainActor>),
     /// From the chain, or from a peer.
     Input(Box<Input>),
-    /// All records up to this append are on disk.
+    /// All records and marks up to this signature are on disk.
     Durable(u64),
     /// The journal failed; every chain of the node stops.
     JournalFailed(String),
@@ -123,13 +123,14 @@ impl ConsensusActor {
             });
         }
         let Step { journal, mark, now, durable } = self.machine.step(input);
-        let signed = mark.is_some();
-        if signed || !journal.is_empty() {
-            let number = self.durable.next_append();
+        if mark.is_some() || !journal.is_empty() {
+            let signature = mark.map(|_| self.durable.next_signature());
             let address = ctx.address();
-            let on_durable = Box::new(move |result: Result<(), _>| match result {
-                Ok(()) => address.do_send(ConsensusMessage::Durable(number)),
-                Err(error) => address.do_send(ConsensusMessage::JournalFailed(format!("{error}"))),
+            let on_durable = Box::new(move |result: Result<(), _>| match (result, signature) {
+                (Ok(()), Some(number)) => address.do_send(ConsensusMessage::Durable(number)),
+                // Nothing waits for what was only received; and the mark of an earlier signature may still be under way.
+                (Ok(()), None) => {}
+                (Err(error), _) => address.do_send(ConsensusMessage::JournalFailed(format!("{error}"))),
             });
             if let Err(refused) = self.journal.append_step(journal, mark, on_durable) {
                 return self.fail(format!("journal: {}", refused.reason), ctx);
@@ -138,7 +139,7 @@ impl ConsensusActor {
         for effect in now {
             self.run_effect(effect, ctx);
         }
-        self.durable.push(signed, durable);
+        self.durable.push(durable);
         self.release(ctx);
         self.arm(ctx);
     }

@@ -9,35 +9,31 @@ use std::collections::VecDeque;
 
 /// Effects that wait until own signatures are on disk.
 ///
-/// Appends are numbered. A step that signed makes all effects from it on wait for its append; whatever was received
-/// before it went into the journal before it.
+/// Steps that sign are numbered. Effects wait for the newest signature before them, its mark in the guard included;
+/// whatever was received before it went into the journal before it.
 #[derive(Default)]
 pub(super) struct Durable {
-    appended: u64,
-    on_disk: u64,
-    /// The append of the last step that signed.
+    /// The last step that signed.
     signed: u64,
+    on_disk: u64,
     waiting: VecDeque<(u64, Effect)>,
 }
 
 impl Durable {
-    /// Numbers the next append.
-    pub(super) fn next_append(&mut self) -> u64 {
-        self.appended += 1;
-        self.appended
+    /// Numbers the next step that signs.
+    pub(super) fn next_signature(&mut self) -> u64 {
+        self.signed += 1;
+        self.signed
     }
 
-    /// Queues the effects of a step whose records, if any, were the last append.
-    pub(super) fn push(&mut self, signed: bool, effects: Vec<Effect>) {
-        if signed {
-            self.signed = self.appended;
-        }
+    /// Queues the effects of a step.
+    pub(super) fn push(&mut self, effects: Vec<Effect>) {
         self.waiting.extend(effects.into_iter().map(|effect| (self.signed, effect)));
     }
 
-    /// Everything up to this append is on disk.
-    pub(super) fn reached(&mut self, append: u64) {
-        self.on_disk = self.on_disk.max(append);
+    /// Everything up to this signature is on disk.
+    pub(super) fn reached(&mut self, signature: u64) {
+        self.on_disk = self.on_disk.max(signature);
     }
 
     /// The next effect whose turn has come.
@@ -105,14 +101,17 @@ mod tests {
     #[test]
     fn effects_run_in_step_order_once_the_signature_before_them_is_on_disk() {
         let mut durable = Durable::default();
-        durable.push(false, vec![effect(1)]);
+        durable.push(vec![effect(1)]);
         assert_eq!(durable.pop(), Some(effect(1)), "nothing was signed yet");
-        durable.next_append();
-        durable.push(true, vec![effect(2)]);
-        durable.next_append();
-        durable.push(false, vec![effect(3)]);
+        let first = durable.next_signature();
+        durable.push(vec![effect(2)]);
+        durable.push(vec![effect(3)]);
+        let second = durable.next_signature();
+        durable.push(vec![effect(4)]);
         assert_eq!(durable.pop(), None);
-        durable.reached(1);
+        durable.reached(first);
         assert_eq!([durable.pop(), durable.pop(), durable.pop()], [Some(effect(2)), Some(effect(3)), None]);
+        durable.reached(second);
+        assert_eq!([durable.pop(), durable.pop()], [Some(effect(4)), None]);
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! While the disk flushes one batch the next one gathers, so the number of flushes follows the disk, not the
-//! number of chains. When the queue is full, [`Journal::try_append`] hands the records back and
+//! number of chains. Most records need no flush of their own: see [`Urgency`]. When the queue is full, [`Journal::try_append`] hands the records back and
 //! [`Journal::append`] waits.
 //!
 //! An error of the disk is final. The kernel may have dropped pages of every chain, so a later success would prove
@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use thiserror::Error;
 
 /// Runs on the writer thread once the records are flushed, or with the error once the journal has failed; then nobody
@@ -42,12 +43,31 @@ pub struct Config {
     pub batch_bytes: usize,
     /// Appends that may wait for the disk.
     pub queue_appends: usize,
+    /// How long records that nobody waits for wait for company.
+    pub patience: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, batch_bytes: 8 << 20, queue_appends: 4096 }
+        Self {
+            segment_bytes: 64 << 20,
+            batch_bytes: 8 << 20,
+            queue_appends: 4096,
+            patience: Duration::from_millis(20),
+        }
     }
+}
+
+/// Whether somebody waits for an append.
+///
+/// A flush that begins for what nobody waits for makes the next one wait, which somebody does: what a validator receives
+/// would cost it a flush before each of its own votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody does: it is written at once.
+    AtOnce,
+    /// Nobody does: it is written with the next append that somebody waits for, after [`Config::patience`] at the latest.
+    Later,
 }
 
 /// Why the journal takes no more records. Final.
@@ -146,6 +166,7 @@ struct Counters {
 
 enum Command {
     Append {
+        urgency: Urgency,
         records: Vec<Record>,
         on_durable: Completion,
     },
@@ -175,18 +196,25 @@ impl Drop for JournalWriter {
 
 impl Journal {
     /// Queues records, which become durable together and in this order; never waits.
-    pub fn try_append(&self, records: Vec<Record>, on_durable: Completion) -> Result<(), Refused> {
+    pub fn try_append(
+        &self,
+        urgency: Urgency,
+        records: Vec<Record>,
+        on_durable: Completion,
+    ) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
-        self.commands.try_send(Command::Append { records, on_durable }).map_err(|error| match error {
-            TrySendError::Full(command) => self.refuse(command, RefusedReason::Busy),
-            TrySendError::Disconnected(command) => self.refuse(command, self.closed()),
-        })
+        self.commands.try_send(Command::Append { urgency, records, on_durable }).map_err(
+            |error| match error {
+                TrySendError::Full(command) => self.refuse(command, RefusedReason::Busy),
+                TrySendError::Disconnected(command) => self.refuse(command, self.closed()),
+            },
+        )
     }
 
     /// Queues records, which become durable together and in this order; waits while the queue is full. Not for actors.
     pub fn append(&self, records: Vec<Record>, on_durable: Completion) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
-        let sent = self.commands.send(Command::Append { records, on_durable });
+        let sent = self.commands.send(Command::Append { urgency: Urgency::AtOnce, records, on_durable });
         sent.map_err(|error| self.refuse(error.0, self.closed()))
     }
 
@@ -241,7 +269,7 @@ impl Journal {
 
     fn refuse(&self, command: Command, reason: RefusedReason) -> Refused {
         match command {
-            Command::Append { records, on_durable } => Refused { reason, records, on_durable },
+            Command::Append { records, on_durable, .. } => Refused { reason, records, on_durable },
             Command::Trim | Command::Close => unreachable!("only appends are refused"),
         }
     }

@@ -34,7 +34,8 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// A journal whose every batch fills a segment.
-const TINY: Config = Config { segment_bytes: 500, batch_bytes: 1 << 20, queue_appends: 64 };
+const TINY: Config =
+    Config { segment_bytes: 500, batch_bytes: 1 << 20, queue_appends: 64, patience: Duration::ZERO };
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -195,6 +196,44 @@ fn a_segment_goes_once_all_its_chains_are_flushed_and_not_before() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_written_with_what_somebody_does() {
+    let folder = folder();
+    let (writer, ..) = open(folder.path(), Config { patience: Duration::MAX / 4, ..Config::default() });
+    let (journal, before) = (writer.journal(), writer.journal().stats());
+    let records: Vec<_> = (1..=3).map(|height| record("one", height, b"")).collect();
+    let (sender, done) = mpsc::channel();
+    for record in &records[..2] {
+        let (sender, height) = (sender.clone(), record.height);
+        let note = Box::new(move |outcome: Result<(), _>| sender.send((height, outcome)).unwrap());
+        journal.try_append(Urgency::Later, vec![record.clone()], note).unwrap();
+    }
+    append(&journal, records[2..].to_vec()).unwrap();
+    assert_eq!(done.try_iter().collect::<Vec<_>>(), [(1, Ok(())), (2, Ok(()))]);
+    let after = journal.stats();
+    assert_eq!((after.batches - before.batches, after.fsyncs - before.fsyncs), (1, 1));
+    drop(writer);
+    assert_eq!(open(folder.path(), Config::default()).1, records);
+}
+
+#[test]
+fn what_nobody_waits_for_is_written_in_the_end() {
+    let folder = folder();
+    let (writer, ..) =
+        open(folder.path(), Config { patience: Duration::from_millis(1), ..Config::default() });
+    let (sender, done) = mpsc::channel();
+    let note = Box::new(move |outcome: Result<(), _>| sender.send(outcome).unwrap());
+    writer.journal().try_append(Urgency::Later, vec![record("one", 1, b"")], note).unwrap();
+    assert_eq!(done.recv().unwrap(), Ok(()));
+    drop(writer);
+
+    let (writer, ..) = open(folder.path(), Config { patience: Duration::MAX / 4, ..Config::default() });
+    writer.journal().try_append(Urgency::Later, vec![record("one", 2, b"")], Box::new(|_| ())).unwrap();
+    drop(writer);
+    let heights: Vec<_> = open(folder.path(), Config::default()).1.iter().map(|one| one.height).collect();
+    assert_eq!(heights, [1, 2], "a journal that is closed writes what is queued");
+}
+
+#[test]
 fn a_full_queue_gives_everything_back() {
     let folder = folder();
     let (writer, ..) = open(folder.path(), Config { queue_appends: 1, ..Config::default() });
@@ -207,8 +246,9 @@ fn a_full_queue_gives_everything_back() {
     };
     journal.append(vec![record("one", 1, b"")], Box::new(block)).unwrap();
     running.recv().unwrap();
-    journal.try_append(vec![record("one", 2, b"")], Box::new(|_| ())).unwrap();
-    let refused = journal.try_append(vec![record("one", 3, b"")], Box::new(|_| ())).unwrap_err();
+    journal.try_append(Urgency::AtOnce, vec![record("one", 2, b"")], Box::new(|_| ())).unwrap();
+    let refused =
+        journal.try_append(Urgency::AtOnce, vec![record("one", 3, b"")], Box::new(|_| ())).unwrap_err();
     assert_eq!((refused.reason, refused.records), (RefusedReason::Busy, vec![record("one", 3, b"")]));
     hold.send(()).unwrap();
     append(&journal, vec![record("one", 3, b"")]).unwrap();

@@ -1,6 +1,6 @@
 //! The writer thread: gathers, writes, flushes, completes.
 
-use super::{Command, Completion, Config, Counters, JournalError, Shared};
+use super::{Command, Completion, Config, Counters, JournalError, Shared, Urgency};
 use crate::FileError;
 use crate::files::{self, Create};
 use catenary_journal::journal::{JournalId, Next, Record, SegmentSummary, SegmentWriter};
@@ -10,6 +10,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The journal's folder.
 pub(super) struct Files {
@@ -57,13 +58,16 @@ pub(super) struct Writer {
 struct Group {
     appends: Vec<(Vec<Record>, Completion)>,
     bytes: usize,
+    /// Whether somebody waits for it.
+    urgent: bool,
     closes: bool,
 }
 
 impl Group {
     fn add(&mut self, command: Command) {
         match command {
-            Command::Append { records, on_durable } => {
+            Command::Append { urgency, records, on_durable } => {
+                self.urgent |= urgency == Urgency::AtOnce;
                 self.bytes += records.iter().map(|record| record.payload.len()).sum::<usize>();
                 self.appends.push((records, on_durable));
             }
@@ -95,14 +99,7 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Receiver<Command>) {
         let mut closes = false;
         while !closes && let Ok(first) = queue.recv() {
-            let mut group = Group::default();
-            group.add(first);
-            while !group.closes
-                && group.bytes < self.config.batch_bytes
-                && let Ok(command) = queue.try_recv()
-            {
-                group.add(command);
-            }
+            let group = self.gather(first, queue);
             let result = self.commit(&group);
             closes = group.closes;
             self.complete(group, result);
@@ -114,6 +111,22 @@ impl Writer {
                 on_durable(self.failure().map_or(Ok(()), Err));
             }
         }
+    }
+
+    /// What is queued, and what still comes until somebody waits.
+    fn gather(&self, first: Command, queue: &Receiver<Command>) -> Group {
+        let deadline = Instant::now() + self.config.patience;
+        let mut group = Group::default();
+        group.add(first);
+        while !group.closes && group.bytes < self.config.batch_bytes {
+            let next = match group.urgent {
+                true => queue.try_recv().ok(),
+                false => queue.recv_deadline(deadline).ok(),
+            };
+            let Some(command) = next else { break };
+            group.add(command);
+        }
+        group
     }
 
     /// One write and one flush for the whole group.
