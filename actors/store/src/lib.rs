@@ -29,7 +29,9 @@ mod files;
 pub mod guard;
 pub mod index;
 pub mod journal;
+mod keys;
 mod threads;
 
 pub use data_dir::{ChainDir, DataDir, OpenDirError};
 pub use error::FileError;
+pub use keys::KeyLocks;

@@ -2,6 +2,7 @@
 
 use actix::{Arbiter, ArbiterHandle};
 use catenary_consensus::Peer;
+use catenary_crypto::SigningKey;
 use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
 use catenary_runtime::{
@@ -9,13 +10,13 @@ use catenary_runtime::{
     chain_tag,
 };
 use catenary_store::{
-    DataDir, FileError,
+    DataDir, FileError, KeyLocks,
     block_log::{self, BlockLogWriter, Event},
     guard::{self, GuardWriter},
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
-use catenary_types::Height;
+use catenary_types::{Address, ChainId, Height};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -40,6 +41,14 @@ pub struct NodeConfig {
 /// Why a node does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenNodeError {
+    /// Another node of this machine signs with the same key.
+    #[error("the key of validator {validator} of {chain_id} is in use by another node")]
+    KeyInUse {
+        /// The chain.
+        chain_id: ChainId,
+        /// Address of the key.
+        validator: Address,
+    },
     /// The guard cannot be opened.
     #[error("guard: {0}")]
     Guard(#[from] guard::OpenError),
@@ -104,6 +113,8 @@ pub struct Node {
     logs: Arc<BlockLogWriter>,
     index: IndexWriter,
     arbiters: Vec<Arbiter>,
+    /// Held as long as the node may sign.
+    _keys: KeyLocks,
 }
 
 type Journals = Arc<BTreeMap<ChainTag, (usize, ChainJournal)>>;
@@ -113,6 +124,7 @@ impl Node {
     /// should know.
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
+        let keys = take_keys(&config.chains)?;
         let journal_existed = has_files(&config.data.journal());
         let (guard, found) = GuardWriter::open(&config.data.guard())?;
         let (writer, mut records, report) =
@@ -158,7 +170,9 @@ impl Node {
         };
         let supervisor = Supervisor::new(parts, chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
-        Ok((Self { supervisor, journal: writer, guard, logs, index: index_writer, arbiters }, notices))
+        let node =
+            Self { supervisor, journal: writer, guard, logs, index: index_writer, arbiters, _keys: keys };
+        Ok((node, notices))
     }
 
     /// Starts every chain. One that does not start takes no other with it: it is in [`Self::down`], with the reason.
@@ -241,6 +255,18 @@ impl Drop for Node {
             arbiter.stop();
         }
     }
+}
+
+fn take_keys(chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
+    let keys = KeyLocks::new()?;
+    for ChainDefinition { chain_id, validator_seed, .. } in chains {
+        let Some(seed) = validator_seed else { continue };
+        let validator = Address::of(&SigningKey::from_seed(seed).public_key());
+        if !keys.take(&format!("{chain_id}/{validator}"))? {
+            return Err(OpenNodeError::KeyInUse { chain_id: chain_id.clone(), validator });
+        }
+    }
+    Ok(keys)
 }
 
 fn has_files(folder: &Path) -> bool {

@@ -5,6 +5,7 @@
 use catenary_relay::gateway::{GatewayError, SubmitOutcome};
 use catenary_runtime::now;
 use catenary_store::DataDir;
+use catenary_system::OpenNodeError;
 use catenary_system::testing::{Bank, copy, root, run, settle, soon, start};
 use std::{fs, path::Path, time::Duration};
 
@@ -52,6 +53,21 @@ fn a_chain_that_does_not_open_is_named_and_takes_no_other_with_it() {
         assert!(node.down().borrow().is_empty());
         assert_eq!(root(broken).await, before);
         settle(broken, banks[0].envelope(2)).await;
+    });
+}
+
+#[test]
+fn a_key_signs_on_one_node_at_a_time() {
+    let banks = banks();
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    run(async {
+        let (node, _) = start(folders[0].path(), &banks).await.unwrap();
+        let refused = start(folders[1].path(), &banks[1..]).await.err().unwrap();
+        assert!(
+            matches!(&refused, OpenNodeError::KeyInUse { chain_id, .. } if chain_id == banks[1].chain_id())
+        );
+        node.stop().await;
+        start(folders[1].path(), &banks[1..]).await.unwrap();
     });
 }
 

@@ -1,0 +1,76 @@
+//! Which validator keys are in use on this machine: a key that two processes sign with contradicts itself.
+//!
+//! All processes of a user share one empty file in the folder for temporary files. A key stands for one byte of it, far
+//! beyond its end, and whoever locks that byte has the key until he is gone, however he goes. Keys on other machines or of
+//! other users are not seen, nor any on systems that lack such locks; a validator notices those by own votes that it does
+//! not remember.
+
+use crate::FileError;
+use catenary_crypto::sha256;
+use std::{
+    fs::{File, OpenOptions},
+    path::PathBuf,
+};
+
+/// Keys that are in use as long as this lives.
+#[derive(Debug)]
+pub struct KeyLocks {
+    path: PathBuf,
+    file: File,
+}
+
+impl KeyLocks {
+    /// No keys yet.
+    pub fn new() -> Result<Self, FileError> {
+        let path = std::env::temp_dir().join(format!("catenary-keys-{}.lock", nix::unistd::Uid::current()));
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(FileError::of("open", &path))?;
+        Ok(Self { path, file })
+    }
+
+    /// Takes a key by its name; false if another process, or another owner in this one, has it.
+    #[cfg(target_os = "linux")]
+    pub fn take(&self, name: &str) -> Result<bool, FileError> {
+        use nix::{
+            errno::Errno,
+            fcntl::{FcntlArg, fcntl},
+            libc,
+        };
+        let place =
+            sha256(name.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 2);
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as i16,
+            l_whence: libc::SEEK_SET as i16,
+            l_start: place as i64,
+            l_len: 1,
+            l_pid: 0,
+        };
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(error) => Err(FileError::of("lock", &self.path)(error.into())),
+        }
+    }
+
+    /// Takes a key by its name; here it is never in use.
+    #[cfg(not(target_os = "linux"))]
+    pub fn take(&self, _name: &str) -> Result<bool, FileError> {
+        Ok(true)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_owner_until_he_is_gone() {
+        let name = |key: &str| format!("{key} of process {}", std::process::id());
+        let (first, second) = (KeyLocks::new().unwrap(), KeyLocks::new().unwrap());
+        assert!(first.take(&name("one")).unwrap());
+        assert!(second.take(&name("two")).unwrap());
+        assert!(!second.take(&name("one")).unwrap());
+        drop(first);
+        assert!(second.take(&name("one")).unwrap());
+    }
+}
