@@ -18,8 +18,8 @@ use catenary_relay::gateway::GatewayError;
 use catenary_replica::{RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
 use catenary_store::{
-    ChainDir, FileError, OpenDirError,
-    block_log::{BlockLogWriter, OpenError, ReadError},
+    ChainDir, FileError, OpenDirError, OpenError,
+    block_log::{BlockLogWriter, ReadError},
     index::{Index, IndexError},
 };
 use catenary_types::{

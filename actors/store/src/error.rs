@@ -1,5 +1,6 @@
 //! What can go wrong with a file. Cloneable, since a final error is repeated to everyone who asks.
 
+use catenary_journal::UnsupportedVersion;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -27,6 +28,17 @@ pub enum FileError {
         /// What the system says.
         message: String,
     },
+}
+
+/// Journal, guard or block log cannot be opened. Damage is no reason: that is told with what was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// A file operation failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It was written by a newer build.
+    #[error(transparent)]
+    Version(#[from] UnsupportedVersion),
 }
 
 impl FileError {

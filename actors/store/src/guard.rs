@@ -4,10 +4,9 @@
 //! the messages themselves. A mark goes to the disk after the journal's records have got there, so that no crash leaves
 //! it ahead of the journal, and nothing is sent before both are there.
 
-use crate::FileError;
 use crate::files;
 use crate::threads;
-use catenary_journal::UnsupportedVersion;
+use crate::{FileError, OpenError};
 use catenary_journal::guard::{self, MARK_LEN, Marks, RECORD_LEN};
 use catenary_journal::journal::ChainTag;
 use crossbeam_channel::{Receiver, Sender};
@@ -18,21 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
-use thiserror::Error;
 
 /// The file is written anew when it has grown by this much, in bytes.
 const GROWTH_MAX: usize = 1 << 20;
-
-/// The guard's file cannot be opened. Damage is no reason: see [`Found::complete`].
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum OpenError {
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It was written by a newer build.
-    #[error(transparent)]
-    Version(#[from] UnsupportedVersion),
-}
 
 /// Runs on the guard's thread once the mark is flushed, or with the error; then every later one fails too.
 pub type Completion = Box<dyn FnOnce(Result<(), FileError>) + Send>;

@@ -33,5 +33,5 @@ mod keys;
 mod threads;
 
 pub use data_dir::{ChainDir, DataDir, OpenDirError};
-pub use error::FileError;
+pub use error::{FileError, OpenError};
 pub use keys::KeyLocks;

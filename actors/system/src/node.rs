@@ -10,9 +10,9 @@ use catenary_runtime::{
     chain_tag,
 };
 use catenary_store::{
-    DataDir, FileError, KeyLocks,
+    DataDir, FileError, KeyLocks, OpenError,
     block_log::{self, BlockLogWriter, Event},
-    guard::{self, GuardWriter},
+    guard::GuardWriter,
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
@@ -51,10 +51,10 @@ pub enum OpenNodeError {
     },
     /// The guard cannot be opened.
     #[error("guard: {0}")]
-    Guard(#[from] guard::OpenError),
+    Guard(#[source] OpenError),
     /// The journal cannot be opened.
     #[error("journal: {0}")]
-    Journal(#[from] journal::OpenError),
+    Journal(#[source] OpenError),
     /// A thread cannot be started, or a file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
@@ -126,9 +126,10 @@ impl Node {
         let mut notices = Vec::new();
         let keys = take_keys(&config.chains)?;
         let journal_existed = has_files(&config.data.journal());
-        let (guard, found) = GuardWriter::open(&config.data.guard())?;
+        let (guard, found) = GuardWriter::open(&config.data.guard()).map_err(OpenNodeError::Guard)?;
         let (writer, mut records, report) =
-            JournalWriter::open(&config.data.journal(), journal::Config::default())?;
+            JournalWriter::open(&config.data.journal(), journal::Config::default())
+                .map_err(OpenNodeError::Journal)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
         }

@@ -4,9 +4,9 @@ use catenary_consensus::Mark;
 use catenary_journal::block_log::{Identity, InvalidChainId};
 use catenary_runtime::chain_tag;
 use catenary_store::{
-    DataDir, FileError, OpenDirError,
+    DataDir, FileError, OpenDirError, OpenError,
     block_log::{self, BlockLogWriter},
-    guard::{self, GuardWriter},
+    guard::GuardWriter,
 };
 use catenary_types::{ChainId, Genesis, Height, Message};
 use std::sync::mpsc;
@@ -22,10 +22,10 @@ pub enum ResumeError {
     File(#[from] FileError),
     /// The guard cannot be opened.
     #[error("guard: {0}")]
-    Guard(#[from] guard::OpenError),
+    Guard(#[source] OpenError),
     /// The block log cannot be opened.
     #[error("block log: {0}")]
-    Log(#[from] block_log::OpenError),
+    Log(#[source] OpenError),
     /// The chain's id is no folder name.
     #[error(transparent)]
     ChainId(#[from] InvalidChainId),
@@ -58,13 +58,14 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
     }
     let dir = data.chain(chain_id.as_str())?;
     let genesis = dir.genesis()?.and_then(|bytes| Genesis::decode(&bytes).ok()).ok_or_else(no_chain)?;
+    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
     let logs = BlockLogWriter::start(block_log::Config::default(), |_| ())?;
-    let (log, report) = logs.open(&dir.blocks(), Identity::new(chain_id.as_str(), genesis.hash())?)?;
+    let (log, report) = logs.open(&dir.blocks(), identity).map_err(ResumeError::Log)?;
     if !report.damage.is_empty() {
         return Err(ResumeError::Damaged(report.to_string()));
     }
     let newest = Height(log.written_height());
-    let (guard, _) = GuardWriter::open(&data.guard())?;
+    let (guard, _) = GuardWriter::open(&data.guard()).map_err(ResumeError::Guard)?;
     let (guard, tag) = (guard.guard(), chain_tag(chain_id));
     if let Some(mark) = guard.newest(tag).and_then(|bytes| Mark::decode(&bytes))
         && mark.height > newest

@@ -14,8 +14,6 @@ mod open;
 mod tests;
 mod writer;
 
-pub use open::OpenError;
-
 use crate::{FileError, threads};
 use catenary_journal::block_log::{Cause, Entry, PartTooLarge};
 use catenary_journal::journal::ChainTag;

@@ -2,25 +2,12 @@
 
 use super::log::{EXTENSION, Found, Log, Output};
 use super::{BlockLog, BlockLogError, BlockLogWriter};
-use crate::FileError;
 use crate::files::{self, Create};
-use catenary_journal::UnsupportedVersion;
+use crate::{FileError, OpenError};
 use catenary_journal::block_log::{Identity, Repair, Report, Scan, Scanner, SegmentWriter};
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
-use thiserror::Error;
-
-/// A block log cannot be opened. Damage is no reason: it is in the report.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum OpenError {
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It was written by a newer build.
-    #[error(transparent)]
-    Version(#[from] UnsupportedVersion),
-}
 
 impl BlockLogWriter {
     /// Opens the log of the chain with this identity in `dir`, creating it if need be, and verifies all of it: checksums, places

@@ -18,8 +18,6 @@ mod open;
 mod tests;
 mod writer;
 
-pub use open::OpenError;
-
 use crate::FileError;
 use catenary_journal::journal::{ChainTag, PAYLOAD_BYTES_MAX, Record, RecordTooLarge};
 use crossbeam_channel::{Sender, TrySendError};

@@ -3,24 +3,11 @@
 use super::writer::{Files, Writer};
 use super::{Config, Journal, JournalWriter, Shared};
 use crate::files::{self, Create};
-use crate::{FileError, threads};
-use catenary_journal::UnsupportedVersion;
+use crate::{OpenError, threads};
 use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
-use thiserror::Error;
-
-/// A journal cannot be opened. Damage is no reason: it is in the report.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum OpenError {
-    /// A file operation failed.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// It was written by a newer build.
-    #[error(transparent)]
-    Version(#[from] UnsupportedVersion),
-}
 
 impl JournalWriter {
     /// Opens the journal in `dir`, creating it if need be. Also returns every record that is still there, oldest first, and

@@ -1,6 +1,7 @@
 //! Group commit, crashes, trimming and a disk that fails.
 
 use super::*;
+use crate::OpenError;
 use crate::files;
 use catenary_crypto::sha256;
 use catenary_journal::journal::{Cause, Report};
@@ -198,21 +199,26 @@ fn a_segment_goes_once_all_its_chains_are_flushed_and_not_before() {
 #[test]
 fn what_nobody_waits_for_is_written_with_what_somebody_does() {
     let folder = folder();
-    let (writer, ..) = open(folder.path(), Config { patience: Duration::MAX / 4, ..Config::default() });
+    let config = Config { queue_appends: 1, patience: Duration::MAX / 4, ..Config::default() };
+    let (writer, ..) = open(folder.path(), config);
     let (journal, before) = (writer.journal(), writer.journal().stats());
-    let records: Vec<_> = (1..=3).map(|height| record("one", height, b"")).collect();
+    let records: Vec<_> = (1..=50).map(|height| record("one", height, b"")).collect();
     let (sender, done) = mpsc::channel();
-    for record in &records[..2] {
+    for record in &records {
         let (sender, height) = (sender.clone(), record.height);
-        let note = Box::new(move |outcome: Result<(), _>| sender.send((height, outcome)).unwrap());
-        journal.try_append(Urgency::Later, vec![record.clone()], note).unwrap();
+        let mut note: Completion = Box::new(move |outcome| sender.send((height, outcome)).unwrap());
+        // Room in the queue says that the writer has seen the one before.
+        while let Err(refused) = journal.try_append(Urgency::Later, vec![record.clone()], note) {
+            assert_eq!(refused.reason, RefusedReason::Busy);
+            note = refused.on_durable;
+        }
     }
-    append(&journal, records[2..].to_vec()).unwrap();
-    assert_eq!(done.try_iter().collect::<Vec<_>>(), [(1, Ok(())), (2, Ok(()))]);
+    append(&journal, vec![record("one", 51, b"")]).unwrap();
+    assert_eq!(done.try_iter().map(|(height, _)| height).collect::<Vec<_>>(), (1..=50).collect::<Vec<_>>());
     let after = journal.stats();
     assert_eq!((after.batches - before.batches, after.fsyncs - before.fsyncs), (1, 1));
     drop(writer);
-    assert_eq!(open(folder.path(), Config::default()).1, records);
+    assert_eq!(open(folder.path(), Config::default()).1, [records, vec![record("one", 51, b"")]].concat());
 }
 
 #[test]
