@@ -55,9 +55,19 @@ impl Group {
     }
 
     pub(crate) fn machine(&self, index: usize, mark: Option<Mark>, start: StartHeight) -> (Consensus, Step) {
+        self.machine_at(NOW, index, mark, start)
+    }
+
+    pub(crate) fn machine_at(
+        &self,
+        now: Timestamp,
+        index: usize,
+        mark: Option<Mark>,
+        start: StartHeight,
+    ) -> (Consensus, Step) {
         let signer = Signer::new(self.key(index), mark);
         let cache = Box::new(LocalCache::default());
-        Consensus::start(NOW, self.chain_id.clone(), Some(signer), cache, start)
+        Consensus::start(now, self.chain_id.clone(), Some(signer), cache, start)
     }
 
     pub(crate) fn vote(
@@ -88,7 +98,7 @@ impl Group {
         members.into_iter().map(|index| self.ballot(index, kind, round, value)).collect()
     }
 
-    fn sign(&self, index: usize, vote: Vote) -> SignedVote {
+    pub(crate) fn sign(&self, index: usize, vote: Vote) -> SignedVote {
         SignedVote { vote, signature: self.key(index).sign(&vote.sign_bytes(&self.chain_id, LAST)) }
     }
 

@@ -6,3 +6,5 @@ mod group;
 mod lock;
 mod refusals;
 mod steps;
+mod subject;
+mod walk;

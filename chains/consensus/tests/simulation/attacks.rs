@@ -56,23 +56,26 @@ fn a_leader_that_withholds_its_bodies_loses_its_turn_unless_a_quorum_has_them() 
 fn a_proposer_that_left_the_set_hands_over_and_is_not_heard() {
     for seed in 0..5 {
         let mut world = World::new(5, seed, Faults::NONE);
-        let leaving = world.leader_seed(0);
+        // The first of five misses its turn, so the second leads, and leaves.
+        let (first, leaving) = (world.leader_seed(0), world.leader_seed(1));
         let members = (0..5).filter(|node| *node != leaving);
         let members = members.map(|node| Validator { public_key: key(node).public_key(), power: 1 });
         let set = Arc::new(ValidatorSet::new(members.collect()).unwrap());
-        world.group.set_later = Some((Height(6), set.clone()));
+        world.group.set_later = Some((Height(100), set.clone()));
+        world.silent.push(first);
         world.start_all();
-        world.run_to(Height(12), 60);
+        world.run_to(Height(1), 60);
+        world.silent.clear();
+        world.run_to(Height(105), 60);
         let address = Address::of(&key(leaving).public_key());
-        let chain = world.chain(leaving);
-        let builders: Vec<_> = chain.iter().map(|(_, block)| block.builder).collect();
-        assert!(builders[..5].iter().all(|builder| *builder == address), "it led until it left");
-        // By index: it was the first of five, so the first of the four that stay goes on, in round 0.
-        assert!(builders[5..12].iter().all(|builder| *builder == set.addresses()[0]));
-        assert_eq!(world.rounds.values().max(), Some(&0), "nobody waited for it");
+        let builders: Vec<_> = world.chain(leaving).iter().map(|(_, block)| block.builder).collect();
+        assert!(builders[..99].iter().all(|builder| *builder == address), "it led until it left");
+        // By index: who stands second of those that stay goes on, in round 0.
+        assert!(builders[99..].iter().all(|builder| *builder == set.addresses()[1]));
+        assert!((2..105).all(|height| world.rounds[&Height(height)] == 0), "nobody waited for it");
         for kind in [VoteKind::Prevote, VoteKind::Precommit] {
             let votes = world.votes_of(address, kind);
-            assert!(votes.iter().all(|vote| vote.height < Height(6)), "it voted after it had left");
+            assert!(votes.iter().all(|vote| vote.height < Height(100)), "it voted after it had left");
         }
     }
 }

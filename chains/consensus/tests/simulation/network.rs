@@ -321,10 +321,12 @@ impl World {
         }
     }
 
-    /// Power fails everywhere at once, and what is under way on links and disks is lost. Then all start again.
-    pub(crate) fn power_cut(&mut self) {
+    /// Power fails everywhere at once, and what is under way on links and disks is lost. All start again when it is back.
+    pub(crate) fn power_cut(&mut self, outage_ms: u64) {
         (0..self.nodes.len()).for_each(|node| _ = self.cut(node));
-        self.events.retain(|_, event| matches!(event, Event::Gossip));
+        self.events.clear();
+        self.now = self.now.plus_ms(outage_ms);
+        self.schedule(100, Event::Gossip);
         self.start_all();
     }
 

@@ -110,11 +110,12 @@ impl Group {
     }
 }
 
-/// Effects that wait for the flush, with the journal length they wait for.
+/// Effects that wait for a flush, each with the number of the mark that is to be on disk before.
 #[derive(Debug, Default)]
 struct Outbox {
-    waiting: Vec<(usize, Effect)>,
-    needed: usize,
+    waiting: Vec<(u64, Effect)>,
+    marks: u64,
+    marks_flushed: u64,
 }
 
 pub(crate) struct Node {
@@ -300,7 +301,7 @@ impl Node {
         let block = Block { height, time, builder: self.address, parent, sound: !self.builds_unsound };
         self.store(block);
         let restream = Effect::Restream { height, round, value: block.id() };
-        self.outbox.waiting.push((self.outbox.needed, restream));
+        self.outbox.waiting.push((self.outbox.marks, restream));
         Some(Input::Propose { height, round, value: block.id() })
     }
 
@@ -341,11 +342,11 @@ impl Node {
         self.disk.journal.extend(step.journal);
         if step.mark.is_some() {
             self.disk.mark = step.mark;
-            self.outbox.needed = self.disk.end();
+            self.outbox.marks += 1;
             outputs.push(Output::Flush);
         }
-        let needed = self.outbox.needed;
-        self.outbox.waiting.extend(step.durable.into_iter().map(|effect| (needed, effect)));
+        let mark = self.outbox.marks;
+        self.outbox.waiting.extend(step.durable.into_iter().map(|effect| (mark, effect)));
         let mut inputs = Vec::new();
         for effect in step.now {
             match effect {
@@ -375,6 +376,7 @@ impl Node {
         self.disk.flushed = self.disk.end();
         self.disk.mark_flushed = self.disk.mark;
         self.disk.bodies_unflushed.clear();
+        self.outbox.marks_flushed = self.outbox.marks;
         self.disk.forgot &= self.voting == Voting::Follow;
         let mut outputs = Vec::new();
         let inputs = self.release(&mut outputs);
@@ -383,7 +385,8 @@ impl Node {
     }
 
     fn release(&mut self, outputs: &mut Vec<Output>) -> Vec<Input> {
-        let ready = self.outbox.waiting.iter().take_while(|(needed, _)| *needed <= self.disk.flushed).count();
+        let flushed = self.outbox.marks_flushed;
+        let ready = self.outbox.waiting.iter().take_while(|(mark, _)| *mark <= flushed).count();
         let mut inputs = Vec::new();
         for (_, effect) in self.outbox.waiting.drain(..ready).collect::<Vec<_>>() {
             match effect {

@@ -97,31 +97,50 @@ fn a_validator_wiped_two_heights_ahead_of_its_peers_signs_nothing_twice() {
     assert!(seeds().any(|seed| contradicts(|| wiped_two_heights_ahead(seed, 2, Loss::Everything))));
 }
 
-/// Runs a seed's schedule for a number of events, then cuts the power of all four. Tells whether it went that far.
-fn cut_after(events: usize, seed: u64) -> bool {
+/// Runs a seed's schedule for a number of events, then cuts the power of all four for a while.
+fn cut_after(events: usize, seed: u64, outage_ms: u64) -> World {
     let mut world = World::new(4, seed, Faults { delay_ms_max: 40, flush_ms_max: 20, ..Faults::NONE });
     world.start_all();
     (0..events).for_each(|_| world.run_event());
-    let highest = world.tips().into_iter().flatten().max().unwrap_or_default();
     world.faults = Faults { delay_ms_max: 0, flush_ms_max: 0, ..Faults::NONE };
-    world.power_cut();
-    let at = world.now;
-    world.run_now_to(highest.next());
-    assert_eq!(world.now, at);
-    let tips = world.tips();
-    assert!(
-        tips.iter().all(|tip| *tip > Some(highest)),
-        "seed {seed}, cut after {events} events at {highest:?}: waits at {tips:?}"
-    );
-    assert!(world.evidence.is_empty());
-    highest < Height(3)
+    world.power_cut(outage_ms);
+    world
 }
 
 #[test]
 fn four_nodes_after_one_power_cut_go_on_without_waiting_for_a_timer() {
-    let mut cuts = 0;
-    for seed in seeds() {
-        cuts += (0..).take_while(|events| cut_after(*events, seed)).count();
+    // An outage shorter than a proposal may travel changes nothing.
+    for outage_ms in [0, 3_000] {
+        let mut cuts = 0;
+        for seed in seeds().step_by(4) {
+            for events in 0.. {
+                let mut world = cut_after(events, seed, outage_ms);
+                let (highest, now) =
+                    (world.tips().into_iter().flatten().max().unwrap_or_default(), world.now);
+                world.run_now_to(highest.next());
+                let tips = world.tips();
+                let cut = format!("seed {seed}, {events} events, {outage_ms} ms off, at {highest:?}");
+                assert!(tips.iter().all(|tip| *tip > Some(highest)), "{cut}: waits at {tips:?}");
+                assert_eq!((world.now, world.evidence.len()), (now, 0), "{cut}");
+                cuts += 1;
+                if highest >= Height(3) {
+                    break;
+                }
+            }
+        }
+        assert!(cuts > 300, "few cuts were tried: {cuts}");
     }
-    assert!(cuts > 1_000, "few cuts were tried: {cuts}");
+}
+
+#[test]
+fn after_a_long_power_cut_a_round_is_lost_at_most() {
+    for seed in seeds().step_by(4) {
+        for events in (0..200).step_by(7) {
+            let mut world = cut_after(events, seed, 3_600_000);
+            let highest = world.tips().into_iter().flatten().max().unwrap_or_default();
+            world.run_to(highest.next(), 2);
+            assert!(world.rounds.get(&highest.next()).is_none_or(|round| *round <= 1));
+            assert!(world.evidence.is_empty());
+        }
+    }
 }
