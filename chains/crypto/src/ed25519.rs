@@ -17,8 +17,8 @@ pub struct PublicKey(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signature(pub [u8; 64]);
 
-/// An Ed25519 private key.
-pub struct SigningKey(ZebraSigningKey);
+/// An Ed25519 private key. Boxed: it is large, prepared for signing, and moved about when a chain starts.
+pub struct SigningKey(Box<ZebraSigningKey>);
 
 /// A signature that does not verify. Says nothing about why: the caller knows whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,12 +83,12 @@ impl fmt::Debug for SigningKey {
 impl SigningKey {
     /// The key of a 32-byte seed (RFC 8032). The caller answers for where the seed comes from.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(ZebraSigningKey::from(*seed))
+        Self(Box::new(ZebraSigningKey::from(*seed)))
     }
 
     /// The public half.
     pub fn public_key(&self) -> PublicKey {
-        PublicKey(VerificationKeyBytes::from(&self.0).into())
+        PublicKey(VerificationKeyBytes::from(&*self.0).into())
     }
 
     /// Signs; the same message always gives the same signature.

@@ -121,7 +121,7 @@ impl Writer {
         while !group.closes && group.bytes < self.config.batch_bytes {
             let next = match group.urgent {
                 true => queue.try_recv().ok(),
-                false => queue.try_recv().ok(),
+                false => queue.recv_deadline(deadline).ok(),
             };
             let Some(command) = next else { break };
             group.add(command);
