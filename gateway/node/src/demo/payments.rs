@@ -25,7 +25,7 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
 
@@ -35,6 +35,8 @@ const WINDOW: usize = 2_000;
 const BATCH: usize = 250;
 /// How long the home chain may be silent before the demo says so.
 const STALL: Duration = Duration::from_secs(2);
+/// Longest wait for the first block after silent nodes are back.
+const RETURN: Duration = Duration::from_secs(30);
 /// A payment's deadline. A bank that is down longer gets its payments refunded.
 const TIMEOUT_S: u64 = 600;
 
@@ -133,7 +135,19 @@ impl Payments {
             network.cluster.silence(nodes, true);
             if let Some(duration) = duration {
                 tokio::time::sleep(duration).await;
+                let next = home.status().await?.height.next();
                 network.cluster.silence(nodes, false);
+                let back = Instant::now();
+                let mut blocks = home.final_blocks(next).await?.blocks;
+                // There may be none to come, if all is settled.
+                if !self.tracker().is_done()
+                    && let Ok(Some(_)) = tokio::time::timeout(RETURN, blocks.next()).await
+                {
+                    eprintln!(
+                        "silent nodes: {nodes} are back, the next block came {:.1?} later",
+                        back.elapsed()
+                    );
+                }
             }
             anyhow::Ok(())
         };
