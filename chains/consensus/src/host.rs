@@ -20,6 +20,9 @@ use catenary_crypto::Signature;
 use catenary_types::{Address, Height, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How often it is noted that a member is there.
+const PRESENCE_MS: u64 = 500;
+
 /// What one height needs besides the engine's state.
 pub(crate) struct Running {
     pub(crate) start: StartHeight,
@@ -32,23 +35,16 @@ pub(crate) struct Running {
     pub(crate) replayed: Option<BTreeSet<Record>>,
     /// A block that the engine asked for during replay.
     pub(crate) held_build: Option<u32>,
-    /// Members heard at this height; this node is not counted.
-    pub(crate) heard: BTreeMap<Address, Heard>,
+    /// Members heard at this height and the newest round that each spoke of; this node is not counted.
+    pub(crate) heard: BTreeMap<Address, u32>,
+    /// When each member was heard last, be it with what was known.
+    last_heard: BTreeMap<Address, Timestamp>,
     round: u32,
     /// The round from which on waits grow.
     calm_round: u32,
     /// Whether this node holds work.
     pub(crate) work: bool,
     pub(crate) decided: bool,
-}
-
-/// What is known of a member's part in a height.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    /// When it was heard last.
-    last: Timestamp,
-    /// The newest round that it spoke of.
-    round: u32,
 }
 
 impl Running {
@@ -61,6 +57,7 @@ impl Running {
             replayed: None,
             held_build: None,
             heard: BTreeMap::new(),
+            last_heard: BTreeMap::new(),
             round: 0,
             calm_round: 0,
             work: start.start == Start::Now,
@@ -72,7 +69,7 @@ impl Running {
     /// Whether more than a third of the power was heard in this round or a later one. What was said in earlier rounds does
     /// not count: members that only keep each other awake would go on for ever.
     pub(crate) fn is_heard(&self) -> bool {
-        let present = self.heard.iter().filter(|(_, heard)| heard.round >= self.round);
+        let present = self.heard.iter().filter(|(_, round)| **round >= self.round);
         self.is_met(types::ThresholdParam::F_PLUS_ONE, present.map(|(address, _)| address))
     }
 
@@ -89,9 +86,16 @@ impl Running {
     /// Whether a quorum, this node counted, was heard within the longest wait that there is.
     fn hears_quorum(&self, now: Timestamp, own: Option<&Address>) -> bool {
         let limit = self.start.timeouts.limit_ms;
-        let present = self.heard.iter().filter(|(_, heard)| heard.last.plus_ms(limit) > now);
+        let present = self.last_heard.iter().filter(|(_, heard)| heard.plus_ms(limit) > now);
         let present = present.map(|(address, _)| address).chain(own);
         self.is_met(types::ThresholdParam::TWO_F_PLUS_ONE, present)
+    }
+
+    /// Whether a member has said nothing at this height for longer than it takes to send its votes again.
+    pub(crate) fn is_silent(&self, address: &Address, now: Timestamp) -> bool {
+        let timeouts = &self.start.timeouts;
+        let patience = timeouts.rebroadcast_ms + timeouts.propose_ms;
+        self.last_heard.get(address).is_none_or(|heard| heard.plus_ms(patience) < now)
     }
 
     /// Starts all timers anew.
@@ -316,15 +320,31 @@ impl Host {
     }
 
     fn hear(&mut self, address: Address, round: u32) {
-        if self.is_own(address) {
-            return;
+        if !self.is_own(address) {
+            let newest = self.running.heard.entry(address).or_insert(round);
+            *newest = round.max(*newest);
         }
+    }
+
+    /// Notes who is there, also by what is known already and the engine does not look at.
+    pub(crate) fn notice_present(&mut self, message: &Message) {
+        let Message::Vote(signed) = message else { return };
+        let address = signed.vote.validator;
+        let last_heard = self.running.last_heard.get(&address);
+        let is_news = last_heard.is_none_or(|heard| heard.plus_ms(PRESENCE_MS) <= self.now);
+        let (set, last_time) = (&self.running.set, self.running.start.last_time);
+        if is_news && !self.is_own(address) && self.verifier.member_vote(set, signed, last_time) {
+            self.hear_from(address);
+        }
+    }
+
+    /// A member signed something.
+    fn hear_from(&mut self, address: Address) {
         let own = self.signer.as_ref().map(Signer::address);
         let (now, running) = (self.now, &mut self.running);
         let grown = running.round > running.calm_round;
         let was_alone = grown && !running.hears_quorum(now, own.as_ref());
-        let heard = running.heard.entry(address).or_insert(Heard { last: now, round });
-        *heard = Heard { last: now, round: heard.round.max(round) };
+        running.last_heard.insert(address, now);
         // Waits grow so that a group on slow links finds its pace. Rounds that passed while too few were there say nothing
         // about links: once a quorum is heard again they no longer count.
         if was_alone && running.hears_quorum(now, own.as_ref()) {
@@ -338,6 +358,7 @@ impl Host {
         for signed in message.votes() {
             if self.verifier.member_vote(&self.running.set, &signed, self.running.start.last_time) {
                 self.hear(signed.vote.validator, signed.vote.round);
+                self.hear_from(signed.vote.validator);
             }
         }
         if let Message::Proposal(SignedProposal { proposal, signature }) = message {
@@ -346,6 +367,7 @@ impl Host {
                 && self.verifier.proposal(leader.public_key(), proposal, signature);
             if signed {
                 self.hear(proposal.proposer, proposal.round);
+                self.hear_from(proposal.proposer);
             }
         }
     }

@@ -105,7 +105,8 @@ impl Consensus {
         if !self.is_undecided() || self.state.is_none() {
             return Vec::new();
         }
-        let silent = |member: &&Address| !running.heard.contains_key(*member) && !self.host.is_own(**member);
+        let silent =
+            |member: &&Address| running.is_silent(member, self.host.now) && !self.host.is_own(**member);
         running.start.validators.addresses().iter().filter(silent).copied().collect()
     }
 
@@ -308,6 +309,7 @@ impl Consensus {
     /// Takes a message of the running height. The engine verifies it and ignores what it cannot use.
     fn accept(&mut self, message: Message) {
         self.notice_forgotten(&message);
+        self.host.notice_present(&message);
         let input = match &message {
             Message::Proposal(signed) if !self.host.running.values.admits(&signed.proposal) => return,
             Message::Proposal(signed) => engine::Input::Proposal(convert::proposal(signed)),

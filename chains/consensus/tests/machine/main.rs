@@ -4,6 +4,7 @@
 
 mod group;
 mod lock;
+mod presence;
 mod refusals;
 mod steps;
 mod subject;
