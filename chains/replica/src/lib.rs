@@ -18,6 +18,7 @@
 //! - An empty block is built as seal or heartbeat and never else; an idle chain builds nothing.
 //! - Headers of a chain strictly increase in time, whatever the clock does.
 
+mod admission;
 mod block;
 mod certificate;
 mod interface;

@@ -2,26 +2,23 @@
 
 use crate::{
     block::BlockError,
-    interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticket},
-    limits::{GOSSIP_ENVELOPES_MAX, SUBMISSIONS_WAITING_MAX, TICK_INTERVAL_MS},
+    interface::{Committed, Divergence, Effect, Input, Recovered, Step},
     memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
     peers::Peers,
-    pool::{Inserted, Pool, Waiting},
-    report::{REPORT_TICKET, Reports},
+    pool::Pool,
+    report::Reports,
     roots::Roots,
-    submission::{Refusal, RefusalReason, SubmitOutcome},
     sync::Sync,
     tip::Tip,
-    worker::{Admission, Admitted, Done, Executed, Job, Worker},
+    worker::{Done, Executed, Job, Worker},
 };
-use catenary_apps::admin::{self, AdminCall};
 use catenary_consensus::{
     Decision, Input as ConsensusInput, Peer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId,
     Verdict, Voting, journal::Origin, journal::Record,
 };
 use catenary_crypto::Hash;
-use catenary_types::{Address, Block, Height, Message, Timestamp, envelope::Transaction};
+use catenary_types::{Address, Block, Height, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -47,7 +44,7 @@ pub struct Replica {
     pub(crate) now: Timestamp,
     pub(crate) tip: Tip,
     phase: Phase,
-    pool: Pool,
+    pub(crate) pool: Pool,
     bodies: BTreeMap<Hash, Arc<Block>>,
     replay: BTreeMap<Height, Vec<Record>>,
     /// A build that consensus waits for, and whether the worker has it.
@@ -58,8 +55,8 @@ pub struct Replica {
     checking: BTreeSet<Hash>,
     /// Decided before its body came in.
     decided: Option<Decision>,
-    submissions: usize,
-    last_tick: Timestamp,
+    pub(crate) submissions: usize,
+    pub(crate) last_tick: Timestamp,
     memory: Memory,
     pub(crate) recollection: Recollection,
     pub(crate) peers: Peers,
@@ -277,82 +274,6 @@ impl Replica {
         self.assemble();
     }
 
-    // Submissions.
-
-    fn submit(&mut self, ticket: Ticket, envelopes: Vec<Vec<u8>>) {
-        if self.submissions >= SUBMISSIONS_WAITING_MAX {
-            let refusal = || busy("too many submissions wait for admission");
-            let outcomes = envelopes.iter().map(|_| refusal()).collect();
-            self.step.effects.push(Effect::Reply { ticket, outcomes });
-            return;
-        }
-        self.admit(Some(ticket), envelopes);
-    }
-
-    pub(crate) fn admit(&mut self, ticket: Option<Ticket>, envelopes: Vec<Vec<u8>>) {
-        self.submissions += 1;
-        self.work(Job::Admit { ticket, envelopes, now: self.now });
-    }
-
-    /// Takes transactions that another node admitted. What is refused here is lost here: that node tells of it again.
-    pub(crate) fn receive_transactions(&mut self, envelopes: Vec<Vec<u8>>) {
-        if self.submissions >= SUBMISSIONS_WAITING_MAX || envelopes.len() > GOSSIP_ENVELOPES_MAX {
-            return;
-        }
-        let mut envelopes = envelopes;
-        envelopes.retain(|bytes| !self.pool.holds_envelope(bytes));
-        if !envelopes.is_empty() {
-            self.admit(None, envelopes);
-        }
-    }
-
-    fn admitted(&mut self, admitted: Admitted) {
-        self.submissions -= 1;
-        let Admitted { ticket, admissions } = admitted;
-        let outcomes = admissions.into_iter().map(|admission| match admission {
-            Admission::Fresh(waiting) => {
-                let transaction = waiting.transaction.clone();
-                let outcome = self.insert(waiting);
-                if ticket.is_some() && matches!(outcome, SubmitOutcome::Accepted(_)) {
-                    self.peers.tell(transaction);
-                }
-                outcome
-            }
-            Admission::Known { tx_id, height } => SubmitOutcome::Known { tx_id, height: Some(height) },
-            Admission::Refused(refusal) => SubmitOutcome::Refused(refusal),
-        });
-        let outcomes = outcomes.collect();
-        if let Some(ticket) = ticket.filter(|ticket| *ticket != REPORT_TICKET) {
-            self.step.effects.push(Effect::Reply { ticket, outcomes });
-        }
-    }
-
-    fn insert(&mut self, waiting: Waiting) -> SubmitOutcome {
-        let tx_id = waiting.transaction.id;
-        let request_id = waiting.transaction.body.request_id;
-        let tick = is_tick(&waiting.transaction);
-        // A tick that waits already is known, and costs nobody his turn.
-        if tick && !self.pool.holds(&waiting) && self.now < self.last_tick.plus_ms(TICK_INTERVAL_MS) {
-            return busy("a chain admits one tick a second");
-        }
-        match self.pool.insert(self.now, waiting) {
-            Inserted::New => {
-                if tick {
-                    self.last_tick = self.now;
-                }
-                SubmitOutcome::Accepted(tx_id)
-            }
-            Inserted::Known => SubmitOutcome::Known { tx_id, height: None },
-            Inserted::IdReused => {
-                let detail = format!("request id {request_id} waits with another body");
-                SubmitOutcome::Refused(Refusal::new(RefusalReason::RequestIdReused, detail))
-            }
-            Inserted::Full => busy("the pool is full"),
-        }
-    }
-
-    // Blocks.
-
     /// Gives the worker the build that consensus waits for, unless it has one or there is nothing to build.
     fn assemble(&mut self) {
         let (Some((height, round)), Some(proposer)) = (self.build, self.validator) else { return };
@@ -562,23 +483,11 @@ impl Replica {
         }
     }
 
-    fn work(&mut self, job: Job) {
+    pub(crate) fn work(&mut self, job: Job) {
         self.step.effects.push(Effect::Work(job));
     }
 
     fn consensus(&mut self, input: ConsensusInput) {
         self.step.effects.push(Effect::Consensus(Box::new(input)));
     }
-}
-
-fn busy(detail: &str) -> SubmitOutcome {
-    SubmitOutcome::Refused(Refusal::new(RefusalReason::Busy, detail))
-}
-
-/// A transaction that asks for a block and nothing else.
-fn is_tick(transaction: &Transaction) -> bool {
-    transaction.body.calls.iter().all(|call| {
-        call.instance.as_str() == admin::KIND
-            && matches!(AdminCall::decode(&call.message), Ok(AdminCall::Tick(_)))
-    })
 }
