@@ -13,7 +13,5 @@ pub const PEER_LINK: usize = 8_192;
 pub const LANE: usize = 4_096;
 /// `Router`: it forgets and rescans.
 pub const ROUTER: usize = 4_096;
-/// `Supervisor`: a handful of commands.
-pub const SUPERVISOR: usize = 256;
 /// Reads that wait in a chain's executor lane; one more is answered "busy".
 pub const READS_WAITING: usize = 1_024;

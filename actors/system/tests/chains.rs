@@ -2,12 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use catenary_apps::{
+    admin::{self, Admin, AdminCall},
+    asset::{self, Asset},
+};
+use catenary_ledger::{Access, App, Apps, Caller, Checked, Ctx, Failure};
 use catenary_relay::gateway::{GatewayError, SubmitOutcome};
 use catenary_runtime::now;
 use catenary_store::DataDir;
 use catenary_system::OpenNodeError;
-use catenary_system::testing::{Bank, copy, root, run, settle, soon, start};
-use std::{fs, path::Path, time::Duration};
+use catenary_system::testing::{Bank, copy, root, run, settle, soon, start, until};
+use catenary_types::WireError;
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 /// An idle chain gets this long to make a block that it must not make.
 const IDLE: Duration = Duration::from_secs(2);
@@ -57,6 +68,19 @@ fn a_chain_that_does_not_open_is_named_and_takes_no_other_with_it() {
 }
 
 #[test]
+fn a_node_starts_all_of_many_chains() {
+    let banks: Vec<_> = (0..20).map(|number| Bank::new(&format!("bank{number}"), now())).collect();
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let (node, _) = start(folder.path(), &banks).await.unwrap();
+        assert_eq!(node.chains().len(), 20);
+        for chain in node.chains() {
+            assert!(chain.status().await.is_ok(), "{} does not run", chain.chain_id());
+        }
+    });
+}
+
+#[test]
 fn a_key_signs_on_one_node_at_a_time() {
     let banks = banks();
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
@@ -68,6 +92,53 @@ fn a_key_signs_on_one_node_at_a_time() {
         );
         node.stop().await;
         start(folders[1].path(), &banks[1..]).await.unwrap();
+    });
+}
+
+/// The `admin` app with a defect that ends whatever runs it, once.
+struct Panics(AtomicBool);
+
+impl App for Panics {
+    type Message = AdminCall;
+
+    fn decode(&self, bytes: &[u8]) -> Result<AdminCall, WireError> {
+        Admin.decode(bytes)
+    }
+
+    // Called where the ledger catches no panic.
+    fn weight(&self, message: &AdminCall) -> u64 {
+        assert!(!self.0.swap(false, Ordering::Relaxed), "expected by the test");
+        Admin.weight(message)
+    }
+
+    fn access(&self, caller: &Caller, message: &AdminCall) -> Access {
+        Admin.access(caller, message)
+    }
+
+    fn execute(&self, call: Checked<AdminCall>, ctx: &mut Ctx<'_, '_>) -> Result<(), Failure> {
+        Admin.execute(call, ctx)
+    }
+}
+
+#[test]
+fn a_chain_that_panics_is_rebuilt_and_the_others_never_notice() {
+    let [one, two] = banks();
+    let one =
+        one.running(|_| Apps::default().with(admin::KIND, Panics(true.into())).with(asset::KIND, Asset));
+    let banks = [one, two];
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let (node, _) = start(folder.path(), &banks).await.unwrap();
+        let [broken, sound] = node.chains() else { panic!("two chains") };
+        let mut rebuilt = node.rebuilt();
+        assert!(broken.submit(vec![banks[0].envelope(1)]).await.is_err(), "the answer went with the chain");
+        let reasons = soon(rebuilt.wait_for(|reasons| !reasons.is_empty())).await.unwrap().clone();
+        assert_eq!(reasons[broken.chain_id()], "a task of the chain panicked");
+        assert_eq!(reasons.len(), 1);
+        settle(sound, banks[1].envelope(1)).await;
+        until(async || broken.submit(vec![]).await.is_ok()).await;
+        settle(broken, banks[0].envelope(1)).await;
+        assert!(node.down().borrow().is_empty());
     });
 }
 

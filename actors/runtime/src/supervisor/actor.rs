@@ -5,7 +5,6 @@ use super::{
     watch::{LinkWatch, Watch},
 };
 use crate::{
-    capacities,
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
     clock,
     consensus::{ConsensusActor, ConsensusParts},
@@ -341,11 +340,8 @@ fn open(
 }
 
 impl Actor for SupervisorActor {
+    /// Its mailbox is never full: it takes commands and completions of the node's own.
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::SUPERVISOR);
-    }
 }
 
 impl Handler<SupervisorMessage> for SupervisorActor {

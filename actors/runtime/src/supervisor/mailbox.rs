@@ -106,7 +106,8 @@ impl Supervisor {
         message: impl FnOnce(oneshot::Sender<T>) -> SupervisorMessage,
     ) -> Result<T, String> {
         let (reply, answer) = oneshot::channel();
-        self.address.try_send(message(reply)).map_err(|error| error.to_string())?;
+        // Whatever the capacity: these are the node's own commands, one per chain when it starts.
+        self.address.do_send(message(reply));
         answer.await.map_err(|_| "the supervisor is gone".into())
     }
 
