@@ -124,6 +124,12 @@ fn a_validator_that_lost_both_copies_of_its_votes_comes_back() {
 }
 
 #[test]
+fn a_validator_that_lost_one_copy_of_its_votes_comes_back() {
+    comes_back_from(|folder| fs::remove_file(folder.join("guard")).unwrap());
+    comes_back_from(|folder| fs::remove_dir_all(folder.join("journal")).unwrap());
+}
+
+#[test]
 fn a_validator_whose_every_file_is_damaged_comes_back() {
     let notices = comes_back_from(flip_middle);
     assert!(notices.iter().any(|notice| notice.contains("the stored genesis was damaged")), "{notices:?}");
