@@ -6,7 +6,7 @@
 use crate::chain::Running;
 use crate::consensus::{ConsensusActor, ConsensusMessage};
 use actix::Addr;
-use catenary_consensus::{Input, Message, Peer, SignatureCache, Voters, signature_id};
+use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters, signature_id};
 use catenary_crypto::{BatchVerifier, Hash, VerificationItem, sha256_parts};
 use catenary_types::{Address, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -46,6 +46,32 @@ impl SharedCache {
             of_this_age.store(0, Ordering::Relaxed);
             age.store(now + 1, Ordering::Relaxed);
             ids.retain(|_, age| *age >= now);
+        }
+    }
+}
+
+impl SharedCache {
+    /// Checks all that is not known to verify in one batch, and remembers what does.
+    fn verify(&self, verifier: &mut BatchVerifier, claims: impl Iterator<Item = Claim>) {
+        let unknown = claims.filter_map(|claim| {
+            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
+            (!self.contains(&id)).then_some((id, claim))
+        });
+        let unknown: Vec<_> = unknown.collect();
+        let items: Vec<_> = unknown
+            .iter()
+            .map(|(_, claim)| VerificationItem {
+                key: claim.key,
+                message: &claim.bytes,
+                signature: claim.signature,
+            })
+            .collect();
+        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
+        let results = verifier.verify(&items, sha256_parts(&ids).0);
+        for ((id, _), result) in unknown.iter().zip(results) {
+            if result.is_ok() {
+                self.remember(*id);
+            }
         }
     }
 }
@@ -169,25 +195,44 @@ impl Thread {
             let view = waiting.view.read();
             view.voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
         });
-        let unknown = claims.filter_map(|claim| {
-            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
-            (!self.cache.contains(&id)).then_some((id, claim))
-        });
-        let unknown: Vec<_> = unknown.collect();
-        let items: Vec<_> = unknown
-            .iter()
-            .map(|(_, claim)| VerificationItem {
-                key: claim.key,
-                message: &claim.bytes,
-                signature: claim.signature,
-            })
-            .collect();
-        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
-        let results = self.verifier.verify(&items, sha256_parts(&ids).0);
-        for ((id, _), result) in unknown.iter().zip(results) {
-            if result.is_ok() {
-                self.cache.remember(*id);
-            }
+        self.cache.verify(&mut self.verifier, claims);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_crypto::SigningKey;
+
+    fn claim(number: u8, signed: &[u8]) -> Claim {
+        let key = SigningKey::from_seed(&[number; 32]);
+        Claim { key: key.public_key(), bytes: vec![number], signature: key.sign(signed) }
+    }
+
+    fn id(claim: &Claim) -> Hash {
+        signature_id(&claim.key, &claim.bytes, &claim.signature)
+    }
+
+    #[test]
+    fn what_verifies_is_remembered_and_nothing_else() {
+        let cache = SharedCache::default();
+        let (good, forged) = ([1, 3].map(|number| claim(number, &[number])), claim(2, b"something else"));
+        let claims = [good[0].clone(), forged.clone(), good[1].clone()];
+        cache.verify(&mut BatchVerifier::default(), claims.into_iter());
+        assert!(good.iter().all(|claim| cache.contains(&id(claim))));
+        assert!(!cache.contains(&id(&forged)));
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten_first_and_memory_is_bounded() {
+        let mut cache = SharedCache::default();
+        let id = |number: usize| sha256_parts(&[&number.to_be_bytes()]);
+        let many = 4 * REMEMBERED;
+        for number in 0..many {
+            cache.insert(id(number));
+            assert!(cache.0.ids.len() <= 2 * REMEMBERED);
         }
+        assert!((many - REMEMBERED..many).all(|number| cache.contains(&id(number))));
+        assert!(!cache.contains(&id(0)));
     }
 }
