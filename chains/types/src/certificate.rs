@@ -278,7 +278,7 @@ impl SignedHeader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{header::Header, validator::Validator};
+    use crate::{header::Header, testing::certify, validator::Validator};
     use catenary_crypto::{SigningKey, empty_root};
 
     fn key(index: u8) -> SigningKey {
@@ -308,19 +308,7 @@ mod tests {
             last_results_hash: empty_root(),
             proposer: set.addresses()[0],
         };
-        let (block, kind) = (header.hash(), VoteKind::Precommit);
-        let message = sign_bytes::vote(&header.chain_id, kind, header.height, 0, Some(block), header.time);
-        let keys: Vec<_> = (0..4).map(key).collect();
-        let entry = |(index, member): (usize, &Validator)| {
-            if absent.contains(&index) {
-                return CommitSignature::Absent;
-            }
-            let key = keys.iter().find(|key| key.public_key() == member.public_key).unwrap();
-            let signature = key.sign(&message);
-            CommitSignature::Commit { address: member.address(), time: header.time, signature }
-        };
-        let signatures = set.validators().iter().enumerate().map(entry).collect();
-        let certificate = Certificate { height: header.height, round: 0, block, signatures };
+        let certificate = certify(&header, &set, 0, absent, (0..4).map(key));
         SignedHeader { header, certificate }
     }
 

@@ -21,6 +21,8 @@ pub mod limits;
 pub mod parameters;
 pub mod receipt;
 pub mod sign_bytes;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod validator;
 pub mod wire;

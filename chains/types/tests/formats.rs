@@ -13,6 +13,7 @@ use catenary_types::{
     envelope::signed_bytes,
     genesis::{CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
     sign_bytes,
+    testing::certify,
 };
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -139,20 +140,7 @@ fn second_header() -> Header {
 
 /// Of the first header, decided in round 3, without the second member of the set.
 fn certificate() -> Certificate {
-    let (header, set) = (first_header(), validators());
-    let (kind, block) = (VoteKind::Precommit, header.hash());
-    let message = sign_bytes::vote(&header.chain_id, kind, header.height, 3, Some(block), header.time);
-    let keys: BTreeMap<_, _> = (1..=4).map(|seed| (key(seed).public_key(), key(seed))).collect();
-    let entry = |(index, member): (usize, &Validator)| match index {
-        1 => CommitSignature::Absent,
-        _ => CommitSignature::Commit {
-            address: member.address(),
-            time: header.time,
-            signature: keys[&member.public_key].sign(&message),
-        },
-    };
-    let signatures = set.validators().iter().enumerate().map(entry).collect();
-    Certificate { height: header.height, round: 3, block, signatures }
+    certify(&first_header(), &validators(), 3, &[1], (1..=4).map(key))
 }
 
 /// Lines of name and value: text, or bytes in hex.

@@ -17,12 +17,9 @@ use catenary_ledger::{
     records::{ReadRecords, committee_account},
 };
 use catenary_types::{
-    AccountId, Address, Amount, AssetId, Body, Call, ChainId, Committee, DoubleVote, Genesis, GenesisAccount,
-    GenesisInstance, Height, Message, Organisation, Parameters, Receipt, ReportedVote, RequestId, Role,
-    Timestamp, UnixSeconds, Validator, VoteKind,
-    envelope::Transaction,
-    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
-    sign_bytes,
+    AccountId, Address, Amount, AssetId, Body, Call, ChainId, Committee, DoubleVote, Genesis, Height,
+    Message, Receipt, ReportedVote, RequestId, Role, Timestamp, UnixSeconds, Validator, VoteKind,
+    envelope::Transaction, sign_bytes, testing,
 };
 
 /// When the chain starts.
@@ -55,28 +52,16 @@ pub fn apps() -> Apps {
 
 /// Two banks, A and B, each with an operator that issues; keys 1 and 2. The committee has key 8.
 pub fn genesis(start: UnixSeconds) -> Genesis {
-    let account = |organisation: &str, seed: u8| GenesisAccount {
-        organisation: organisation.parse().unwrap(),
-        number: "operator".parse().unwrap(),
-        threshold: 1,
-        keys: vec![AccountKey::ed25519(key(seed).public_key())],
-        roles: [Role::Issuer, Role::Operator].map(|role| GenesisRole { role }).to_vec(),
+    let operator = |organisation: &str, seed: u8| {
+        testing::account(organisation, "operator", &key(seed), &[Role::Issuer, Role::Operator])
     };
-    let organisations: Vec<Organisation> = ["A", "B"].map(|text| text.parse().unwrap()).to_vec();
-    let instance =
-        |kind: &str| GenesisInstance { name: kind.parse().unwrap(), kind: kind.parse().unwrap(), version: 1 };
+    let validators = vec![Validator { public_key: key(9).public_key(), power: 10 }];
     Genesis {
-        name: "test".parse().unwrap(),
-        revision: 1,
-        suite: SUITE_ED25519_SHA256,
-        consensus: CONSENSUS_BFT,
-        time: start.start(),
-        parameters: Parameters::for_group_of(1),
-        validators: vec![Validator { public_key: key(9).public_key(), power: 10 }],
         committee: Committee { threshold: 1, keys: vec![key(8).public_key()] },
-        organisations,
-        accounts: vec![account("A", 1), account("B", 2)],
-        instances: vec![instance("admin"), instance("asset")],
+        organisations: ["A", "B"].map(|text| text.parse().unwrap()).to_vec(),
+        accounts: vec![operator("A", 1), operator("B", 2)],
+        instances: ["admin", "asset"].map(testing::instance).to_vec(),
+        ..testing::genesis("test", start.start(), validators)
     }
 }
 

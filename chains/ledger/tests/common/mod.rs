@@ -13,9 +13,8 @@ use catenary_ledger::{
 };
 use catenary_types::{
     AccountId, AccountKey, Amount, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance,
-    Parameters, Receipt, RequestId, Role, Timestamp, UnixSeconds, Validator, WireError,
-    envelope::Transaction,
-    genesis::{CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+    Receipt, RequestId, Role, Timestamp, UnixSeconds, Validator, WireError, envelope::Transaction,
+    genesis::GenesisRole, testing,
 };
 use std::{
     collections::BTreeSet,
@@ -142,18 +141,13 @@ pub fn genesis() -> Genesis {
         kind: "script".parse().unwrap(),
         version: 1,
     };
+    let validators = vec![Validator { public_key: signer(9).public_key(), power: 10 }];
     Genesis {
-        name: "test".parse().unwrap(),
-        revision: 1,
-        suite: SUITE_ED25519_SHA256,
-        consensus: CONSENSUS_BFT,
-        time: UnixSeconds(START_S).start(),
-        parameters: Parameters::for_group_of(1),
-        validators: vec![Validator { public_key: signer(9).public_key(), power: 10 }],
         committee: Committee { threshold: 1, keys: vec![signer(8).public_key()] },
         organisations: vec!["bank".parse().unwrap()],
         accounts: vec![alice, genesis_account("both", 2, vec![account_key(2), account_key(3)])],
         instances: vec![instance("one"), instance("two")],
+        ..testing::genesis("test", UnixSeconds(START_S).start(), validators)
     }
 }
 

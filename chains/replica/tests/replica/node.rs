@@ -12,11 +12,8 @@ use catenary_replica::{
     Replica, SubmitOutcome, Tip, Worker,
 };
 use catenary_types::{
-    AccountId, AccountKey, Amount, Block, Body, Call, Certificate, CommitSignature, Committee, Genesis,
-    GenesisAccount, GenesisInstance, Header, Message, Parameters, RequestId, Timestamp, UnixSeconds,
-    Validator, ValidatorSet, VoteKind,
-    genesis::{CONSENSUS_BFT, SUITE_ED25519_SHA256},
-    sign_bytes,
+    AccountId, Amount, Block, Body, Call, Certificate, Committee, Genesis, Header, Message, Parameters,
+    RequestId, Timestamp, UnixSeconds, Validator, testing,
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -40,29 +37,15 @@ pub fn account(bank: char) -> AccountId {
 pub fn genesis(validators: u8, change: impl FnOnce(&mut Parameters)) -> Genesis {
     let mut parameters = Parameters::for_group_of(validators.into());
     change(&mut parameters);
-    let account = |bank: char| GenesisAccount {
-        organisation: bank.to_string().parse().unwrap(),
-        number: "operator".parse().unwrap(),
-        threshold: 1,
-        keys: vec![AccountKey::ed25519(key(bank as u8).public_key())],
-        roles: Vec::new(),
-    };
-    let instance =
-        |kind: &str| GenesisInstance { name: kind.parse().unwrap(), kind: kind.parse().unwrap(), version: 1 };
+    let account = |bank: char| testing::account(&bank.to_string(), "operator", &key(bank as u8), &[]);
+    let validator = |seed| Validator { public_key: key(seed).public_key(), power: 10 };
     Genesis {
-        name: "test".parse().unwrap(),
-        revision: 1,
-        suite: SUITE_ED25519_SHA256,
-        consensus: CONSENSUS_BFT,
-        time: START.start(),
         parameters,
-        validators: (1..=validators)
-            .map(|seed| Validator { public_key: key(seed).public_key(), power: 10 })
-            .collect(),
         committee: Committee { threshold: 2, keys: COMMITTEE.map(|seed| key(seed).public_key()).to_vec() },
         organisations: ["A", "B", "C"].map(|name| name.parse().unwrap()).to_vec(),
         accounts: ['A', 'B', 'C'].map(account).to_vec(),
-        instances: ["admin", "asset"].map(instance).to_vec(),
+        instances: ["admin", "asset"].map(testing::instance).to_vec(),
+        ..testing::genesis("test", START.start(), (1..=validators).map(validator).collect())
     }
 }
 
@@ -101,19 +84,7 @@ pub fn names(block: &Block) -> String {
 
 /// A certificate of the members of the tip's next set but the `absent` ones.
 pub fn certify(tip: &Tip, header: &Header, round: u32, absent: &[usize]) -> Certificate {
-    let set: &ValidatorSet = &tip.next_validators;
-    let (kind, block) = (VoteKind::Precommit, header.hash());
-    let message = sign_bytes::vote(&tip.chain_id, kind, header.height, round, Some(block), header.time);
-    let entry = |(index, member): (usize, &Validator)| {
-        if absent.contains(&index) {
-            return CommitSignature::Absent;
-        }
-        let key = (1..50).map(key).find(|key| key.public_key() == member.public_key).unwrap();
-        let signature = key.sign(&message);
-        CommitSignature::Commit { address: member.address(), time: header.time, signature }
-    };
-    let signatures = set.validators().iter().enumerate().map(entry).collect();
-    Certificate { height: header.height, round, block, signatures }
+    testing::certify(header, &tip.next_validators, round, absent, (1..50).map(key))
 }
 
 pub fn value(block: &Block) -> ValueId {
