@@ -1,12 +1,5 @@
 //! What a node remembers of its own signatures on a chain: whether it may vote, and from which height on.
 //!
-//! | Guard | Journal | Votes |
-//! |---|---|---|
-//! | whole | whole | at once |
-//! | whole | damaged above the tip | above the height of the guard's mark |
-//! | lost or damaged | whole | at once: it holds every own message above the block log |
-//! | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
-//!
 //! A group of one has nobody to ask: where it may not vote at once, the chain stays down until its operator vouches for it by
 //! writing a mark.
 
@@ -15,7 +8,7 @@ use crate::{
     supervisor::{ChainDefinition, NodeParts},
 };
 use catenary_consensus::Mark;
-use catenary_replica::{Memory, Tip};
+use catenary_replica::{Copies, Memory, Tip};
 use crossbeam_channel::bounded;
 
 /// What this node knows of its signatures, by its two copies.
@@ -30,16 +23,10 @@ pub(crate) fn recall(
         create_mark(parts, definition)?;
         return Ok((Memory::Whole, None));
     }
-    let mark = stored.filter(|mark| *mark != Mark::nothing());
     let suspect = parts.report.is_suspect(tag, tip.height.0);
-    let guard_whole = stored.is_some() && parts.guard_whole;
     // A chain that was made in this run and fell has lost nothing with a journal that is as new.
     let journal_whole = (parts.journal_existed || definition.is_new) && !suspect;
-    let memory = match (guard_whole, journal_whole) {
-        (_, true) => Memory::Whole,
-        (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
-        (false, false) => Memory::Lost,
-    };
+    let (memory, mark) = Copies { mark: stored, guard_whole: parts.guard_whole, journal_whole }.recall();
     let alone = tip.next_validators.validators().len() == 1 && definition.validator_seed.is_some();
     if alone && !memory.allows(tip.height.next()) {
         // Signing without knowing what was signed could certify two blocks of one height.

@@ -55,6 +55,7 @@ pub mod journal;
 pub mod leader;
 mod machine;
 mod message;
+mod outbox;
 mod pending;
 mod signer;
 pub mod timeliness;
@@ -71,6 +72,7 @@ pub use message::{
     Evidence, Message, PolkaCertificate, PolkaSignature, Proposal, ROUND_LIMIT, RoundCertificate,
     RoundCertificateKind, RoundSignature, SignedProposal, SignedVote, ValueId, Vote,
 };
+pub use outbox::Outbox;
 pub use pending::{HEIGHTS_AHEAD_MAX, PER_PEER_MAX, Peer};
 pub use signer::{Mark, Refusal, SignedStep, Signer};
 pub use timeliness::TimelinessParameters;

@@ -22,6 +22,37 @@ pub enum Memory {
     Lost,
 }
 
+/// A validator's two copies of what it signed, as a start finds them.
+#[derive(Clone, Copy, Debug)]
+pub struct Copies {
+    /// The newest mark that reads; [`Mark::nothing`] if the key is known to have signed nothing.
+    pub mark: Option<Mark>,
+    /// Whether no newer mark can have been lost.
+    pub guard_whole: bool,
+    /// Whether the journal is there, and can have lost no record above the newest block.
+    pub journal_whole: bool,
+}
+
+impl Copies {
+    /// What they tell together, and the mark to go on from.
+    ///
+    /// | Guard | Journal | Votes |
+    /// |---|---|---|
+    /// | whole | whole | at once |
+    /// | whole | damaged above the tip | above the height of the guard's mark |
+    /// | lost or damaged | whole | at once: it holds every own message above the block log |
+    /// | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
+    pub fn recall(self) -> (Memory, Option<Mark>) {
+        let mark = self.mark.filter(|mark| *mark != Mark::nothing());
+        let memory = match (self.guard_whole && self.mark.is_some(), self.journal_whole) {
+            (_, true) => Memory::Whole,
+            (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
+            (false, false) => Memory::Lost,
+        };
+        (memory, mark)
+    }
+}
+
 impl Memory {
     /// Whether a height may be voted on.
     pub fn allows(self, height: Height) -> bool {
@@ -76,6 +107,20 @@ mod tests {
         let expected = (Memory::From(Height(12)), Mark::end_of(Height(11)));
         assert_eq!(told.conclude(4, Height(9)), Some(expected));
         assert_eq!(told.conclude(4, Height(8)), None, "what was told is not verified yet");
+    }
+
+    #[test]
+    fn one_whole_copy_is_enough_and_without_any_the_memory_is_lost() {
+        let mark = Mark::end_of(Height(7));
+        let recall = |mark, guard_whole, journal_whole| Copies { mark, guard_whole, journal_whole }.recall();
+        let from = Memory::From(Height(8));
+        assert_eq!(recall(Some(mark), true, true), (Memory::Whole, Some(mark)));
+        assert_eq!(recall(Some(mark), true, false), (from, Some(mark)));
+        assert_eq!(recall(Some(mark), false, true), (Memory::Whole, Some(mark)));
+        assert_eq!(recall(Some(mark), false, false), (Memory::Lost, Some(mark)));
+        assert_eq!(recall(None, true, true), (Memory::Whole, None));
+        assert_eq!(recall(None, true, false), (Memory::Lost, None), "an empty guard says nothing");
+        assert_eq!(recall(Some(Mark::nothing()), true, false), (Memory::Whole, None), "but this it says");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The actix side of a consensus group.
 
-use super::effects::Durable;
 use crate::{
     capacities,
     chain::ChainActor,
@@ -12,7 +11,7 @@ use crate::{
     verification::{GroupView, SharedCache},
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
-use catenary_consensus::{Consensus, Input, Signer, Step, Voters};
+use catenary_consensus::{Consensus, Input, Outbox, Signer, Step, Voters};
 use catenary_types::{ChainId, Timestamp};
 use std::sync::Arc;
 
@@ -39,7 +38,7 @@ pub(crate) struct ConsensusActor {
     pub(super) links: Arc<PeerLinks>,
     view: GroupView,
     journal: ChainJournal,
-    pub(super) durable: Durable,
+    pub(super) outbox: Outbox,
     timer: Timer,
     pub(super) watch: Watch,
 }
@@ -108,7 +107,7 @@ impl ConsensusActor {
             links: parts.links,
             view: parts.view,
             journal: parts.journal,
-            durable: Durable::default(),
+            outbox: Outbox::default(),
             timer: Timer::default(),
             watch: parts.watch,
         }
@@ -125,7 +124,7 @@ impl ConsensusActor {
         }
         let Step { journal, mark, now, durable } = self.machine.step(input);
         if mark.is_some() || !journal.is_empty() {
-            let signature = mark.map(|_| self.durable.next_signature());
+            let signature = mark.map(|_| self.outbox.next_signature());
             let address = ctx.address();
             let on_durable = Box::new(move |result: Result<(), _>| match (result, signature) {
                 (Ok(()), Some(number)) => address.do_send(ConsensusMessage::Durable(number)),
@@ -140,14 +139,14 @@ impl ConsensusActor {
         for effect in now {
             self.run_effect(effect, ctx);
         }
-        self.durable.push(durable);
+        self.outbox.push(durable);
         self.release(ctx);
         self.arm(ctx);
     }
 
     /// Runs the effects whose signatures are on disk.
     fn release(&mut self, ctx: &mut Context<Self>) {
-        while let Some(effect) = self.durable.pop() {
+        while let Some(effect) = self.outbox.pop() {
             self.run_effect(effect, ctx);
         }
     }
@@ -194,7 +193,7 @@ impl Handler<ConsensusMessage> for ConsensusActor {
             ConsensusMessage::Chain(chain) => self.chain = Some(chain),
             ConsensusMessage::Input(input) => self.take_step(*input, ctx),
             ConsensusMessage::Durable(number) => {
-                self.durable.reached(number);
+                self.outbox.reached(number);
                 self.release(ctx);
             }
             ConsensusMessage::JournalFailed(reason) => self.fail(format!("journal: {reason}"), ctx),
