@@ -2,24 +2,14 @@
 
 use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
 use catenary_journal::journal::{ChainTag, Record};
-use catenary_replica::Recovered;
+use catenary_replica::{Recovered, Tail, UnreadableRecord, body_record, consensus_record, flushed_record};
 use catenary_store::{
     FileError,
     guard::Guard,
     journal::{Journal, JournalError, Refused, Urgency},
 };
-use catenary_types::{Block, ChainId, Height, Message};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
-/// A block's body.
-const KIND_BODY: u8 = 1;
-/// An input that the consensus engine consumed.
-const KIND_CONSENSUS: u8 = 2;
-/// The block log held this height, flushed, when the chain was opened.
-const KIND_FLUSHED: u8 = 3;
+use catenary_types::{Block, ChainId, Height};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The journal as one chain uses it; cheap to clone.
 ///
@@ -32,27 +22,15 @@ pub struct ChainJournal {
     guard: Guard,
     chain: ChainTag,
     life: u64,
-    tail: Arc<Mutex<Tail>>,
+    present: Arc<Mutex<Present>>,
 }
 
-/// What the journal holds of a chain.
+/// What the journal holds of a chain, and for whom.
 #[derive(Default)]
-struct Tail {
+struct Present {
     /// The life of the chain that may append.
     life: u64,
-    records: BTreeMap<u64, Vec<Record>>,
-}
-
-/// A record of this chain that does not read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the journal holds a record of height {height}, kind {kind}, that does not read: {reason}")]
-pub struct UnreadableRecord {
-    /// Its height.
-    pub height: Height,
-    /// Its kind.
-    pub kind: u8,
-    /// What is wrong.
-    pub reason: String,
+    tail: Tail,
 }
 
 /// The tag of a chain in the journal.
@@ -63,22 +41,22 @@ pub fn chain_tag(chain_id: &ChainId) -> ChainTag {
 impl ChainJournal {
     /// The part of a chain, with what a scan of the journal found of it.
     pub fn new(journal: Journal, guard: Guard, chain_id: &ChainId, found: Vec<Record>) -> Self {
-        let mut tail = Tail::default();
-        tail.extend(found);
-        Self { journal, guard, chain: chain_tag(chain_id), life: 0, tail: Arc::new(Mutex::new(tail)) }
+        let mut present = Present::default();
+        present.tail.extend(found);
+        Self { journal, guard, chain: chain_tag(chain_id), life: 0, present: Arc::new(Mutex::new(present)) }
     }
 
     /// The journal for the chain's next life; handles of earlier ones append nothing any more.
     pub fn take_over(&self) -> Self {
-        let mut tail = self.tail();
-        tail.life += 1;
-        Self { life: tail.life, ..self.clone() }
+        let mut present = self.present();
+        present.life += 1;
+        Self { life: present.life, ..self.clone() }
     }
 
     /// Appends a body.
     pub fn append_body(&self, block: &Block) -> Result<(), Refused> {
         // Whatever waits for the body is appended later and waits for its own records.
-        let body = self.record(block.header.height, KIND_BODY, block.encode());
+        let body = body_record(self.chain, block);
         self.append(Urgency::Later, vec![body], Box::new(|_| ()))
     }
 
@@ -90,7 +68,7 @@ impl ChainJournal {
         mark: Option<Mark>,
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
-        let record = |record: ConsensusRecord| self.record(record.height, KIND_CONSENSUS, record.bytes);
+        let record = |record: ConsensusRecord| consensus_record(self.chain, record);
         let records = records.into_iter().map(record).collect();
         let Some(mark) = mark else { return self.append(Urgency::Later, records, on_durable) };
         let (guard, chain) = (self.guard.clone(), self.chain);
@@ -107,44 +85,19 @@ impl ChainJournal {
 
     /// What a rebuild of the chain starts from: everything above its newest stored block.
     pub fn recovered(&self) -> Result<Recovered, UnreadableRecord> {
-        let mut recovered = Recovered::default();
-        for record in self.tail().records.values().flatten() {
-            let height = Height(record.height);
-            let failed = |reason: String| UnreadableRecord { height, kind: record.kind, reason };
-            match record.kind {
-                KIND_BODY => {
-                    let block = Block::decode(&record.payload).map_err(|error| failed(error.to_string()))?;
-                    recovered.bodies.push(block);
-                }
-                KIND_CONSENSUS => {
-                    recovered.records.push(ConsensusRecord { height, bytes: record.payload.clone() });
-                }
-                KIND_FLUSHED => {}
-                _ => return Err(failed("unknown kind".into())),
-            }
-        }
-        Ok(recovered)
+        self.present().tail.recovered()
     }
 
-    /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
-    /// and the block after `tip` is not here either.
+    /// See [`Tail::decided_beyond`].
     pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
-        let tail = &self.tail().records;
-        let next = tip.next().0;
-        let decided = |record: &Record| match record.kind {
-            KIND_FLUSHED => record.height,
-            _ => record.height.saturating_sub(1),
-        };
-        let decided = tail.range(next..).flat_map(|(_, records)| records).map(decided).max()?;
-        let has_next = tail.get(&next).is_some_and(|records| records.iter().any(|one| one.kind == KIND_BODY));
-        (decided > tip.0 && !has_next).then_some(Height(decided))
+        self.present().tail.decided_beyond(tip)
     }
 
     /// Remembers how far the block log is flushed, so that its end is missed if it goes; then trims up to there. May wait,
     /// so it is not for actors.
     pub fn opened(&self, flushed: Height) -> Result<(), Refused> {
         if flushed > Height(0) {
-            self.journal.append(vec![self.record(flushed, KIND_FLUSHED, Vec::new())], Box::new(|_| ()))?;
+            self.journal.append(vec![flushed_record(self.chain, flushed)], Box::new(|_| ()))?;
             self.trim(flushed);
         }
         Ok(())
@@ -152,14 +105,8 @@ impl ChainJournal {
 
     /// Blocks up to this height are flushed in the block log; their records are no longer needed.
     pub fn trim(&self, flushed: Height) {
-        let mut tail = self.tail();
-        tail.records = tail.records.split_off(&(flushed.0 + 1));
-        drop(tail);
+        self.present().tail.trim(flushed);
         self.journal.trim(self.chain, flushed.0);
-    }
-
-    fn record(&self, height: Height, kind: u8, payload: Vec<u8>) -> Record {
-        Record { chain: self.chain, height: height.0, kind, payload }
     }
 
     fn append(
@@ -168,25 +115,17 @@ impl ChainJournal {
         records: Vec<Record>,
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
-        let mut tail = self.tail();
-        if tail.life != self.life {
+        let mut present = self.present();
+        if present.life != self.life {
             return Err(Refused { reason: JournalError::Closed.into(), records, on_durable });
         }
-        tail.extend(records.iter().cloned());
-        drop(tail);
+        present.tail.extend(records.iter().cloned());
+        drop(present);
         self.journal.try_append(urgency, records, on_durable)
     }
 
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tail {
-    fn extend(&mut self, records: impl IntoIterator<Item = Record>) {
-        for record in records {
-            self.records.entry(record.height).or_default().push(record);
-        }
+    fn present(&self) -> MutexGuard<'_, Present> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
