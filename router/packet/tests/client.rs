@@ -230,7 +230,7 @@ fn governance_recovers_a_frozen_client_and_its_packets_settle() {
     }
     let call = lane.send_call(b"three", deadline);
     assert_eq!(reason(&lane.source.transact(Actor::User, vec![call])), "CLIENT_FROZEN");
-    let create = PacketCall::CreateClient(TestLane::create(&lane.target));
+    let create = PacketCall::CreateClient(lane.target.client_at(Height(1)));
     assert_ok(&lane.source.call(Actor::Operator, &create));
     let recover = PacketCall::RecoverClient(RecoverClient {
         client: lane.source_client.clone(),
@@ -260,7 +260,7 @@ fn a_recovered_client_goes_on_from_the_newest_header_of_its_substitute() {
     for update in [lane.source.update(Height(1), Height(2)), lane.source.update_with(Height(1), &forged)] {
         assert_ok(&show(&mut lane, update));
     }
-    let create = PacketCall::CreateClient(TestLane::create(&lane.source));
+    let create = PacketCall::CreateClient(lane.source.client_at(Height(1)));
     assert_ok(&lane.target.call(Actor::OtherOperator, &create));
     lane.target_client = ClientId::bft(2);
     for height in [3, 6, 4] {
@@ -418,7 +418,7 @@ fn a_quorum_below_a_half_is_not_taken_and_an_update_has_a_size() {
 
     // A second client that reads exactly as much as the update has, and a third that reads a byte less.
     for (room, accepted) in [(0, true), (1, false)] {
-        let mut create = TestLane::create(&lane.source);
+        let mut create = lane.source.client_at(Height(1));
         create.update_bytes_max = (update.len() - room) as u64;
         assert_ok(&lane.target.call(Actor::Operator, &PacketCall::CreateClient(create)));
         lane.target_client = ClientId::bft(2 + room as u64);

@@ -176,7 +176,7 @@ fn governance_is_heard() {
     let facts =
         format!("height={known} header_hash={} reason=two headers of one height", forged.header.hash());
     assert_eq!(frozen, [format!("packet client_frozen client=bft-client-0 {facts}")]);
-    let create = packet_call(&PacketCall::CreateClient(TestLane::create(&lane.target)));
+    let create = packet_call(&PacketCall::CreateClient(lane.target.client_at(Height(1))));
     lane.source.transact(Actor::Operator, vec![create]);
     let substitute = ClientId::bft(1);
     let recover = PacketCall::RecoverClient(RecoverClient { client, substitute });

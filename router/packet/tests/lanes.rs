@@ -14,6 +14,7 @@ use catenary_packet::{
     proof::{Claim, verify},
     testing::{Actor, DONE, TestChain, TestLane},
 };
+use catenary_types::Height;
 use common::lane::{assert_ok, counters, ibc, later, reason};
 
 fn register(chain: &mut TestChain, client: u64, counterparty: u64) {
@@ -45,7 +46,7 @@ fn a_packet_arrives_over_the_client_that_it_names_alone() {
 fn a_packet_arrives_from_the_registered_client_alone() {
     // A second client of the source claims the same far end.
     let mut lane = TestLane::new(1, 1);
-    let create = PacketCall::CreateClient(TestLane::create(&lane.target));
+    let create = PacketCall::CreateClient(lane.target.client_at(Height(1)));
     assert_ok(&lane.source.call(Actor::Operator, &create));
     register(&mut lane.source, 1, 1);
     lane.source_client = ClientId::bft(1);

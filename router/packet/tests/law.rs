@@ -184,7 +184,7 @@ fn packets_of_another_lane_or_type_are_refused() {
 fn a_proven_packet_of_another_lane_costs_only_itself() {
     // The target's first client follows the source too; its lane is with another client of the source.
     let mut lane = TestLane::new(1, 1);
-    let create = PacketCall::CreateClient(TestLane::create(&lane.target));
+    let create = PacketCall::CreateClient(lane.target.client_at(Height(1)));
     assert_ok(&lane.source.call(Actor::Operator, &create));
     for (chain, client, counterparty) in [
         (&mut lane.source, ClientId::bft(1), ClientId::bft(0)),
@@ -249,7 +249,7 @@ fn only_the_roles_may_and_counts_are_bounded() {
         call.packets = vec![packets[0].clone(); count];
         assert_eq!(reason(&lane.receive_beside(&[PacketCall::Receive(call)])), "INVALID_ARGUMENT");
     }
-    let create = PacketCall::CreateClient(TestLane::create(&lane.source));
+    let create = PacketCall::CreateClient(lane.source.client_at(Height(1)));
     assert_eq!(reason(&lane.target.call(Actor::Relayer, &create)), "NOT_AUTHORISED");
     let register = |client| {
         let counterparty = ClientId::bft(5);

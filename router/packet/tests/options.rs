@@ -7,7 +7,7 @@ mod common;
 use catenary_packet::{
     PacketCall,
     messages::{CreateClient, Fraction},
-    testing::{Actor, TestChain, TestLane, packet_call},
+    testing::{Actor, TestChain, packet_call},
 };
 use catenary_types::{Height, Message, Timestamp};
 use common::lane::reason;
@@ -16,7 +16,7 @@ use common::lane::reason;
 fn options_of_a_client_have_bounds() {
     let mut target = TestChain::new("south-bank", 1);
     let source = TestChain::new("north-bank", 4);
-    let good = TestLane::create(&source);
+    let good = source.client_at(Height(1));
     let fraction = |numerator, denominator| Fraction { numerator, denominator };
     let change = |change: fn(&mut CreateClient)| {
         let mut create = good.clone();
@@ -65,7 +65,7 @@ fn options_of_a_client_have_bounds() {
 #[test]
 fn options_of_a_client_reach_to_their_bounds() {
     let source = TestChain::new("north-bank", 4);
-    let good = TestLane::create(&source);
+    let good = source.client_at(Height(1));
     let bytes = (good.signed_header.len() + good.validators.len()) as u64;
     let reason_of = |create: CreateClient| {
         let mut target = TestChain::new("south-bank", 1);

@@ -65,7 +65,7 @@ fn headers_weigh_half_their_bytes() {
     assert_eq!(weight(&PacketCall::UpdateClient(call)), CALL + 30);
     let evidence = SubmitMisbehaviour { client: client.clone(), first: update.clone(), second: update };
     assert_eq!(weight(&PacketCall::SubmitMisbehaviour(evidence)), CALL + 61);
-    let mut create = TestLane::create(&TestChain::new("north-bank", 1));
+    let mut create = TestChain::new("north-bank", 1).client_at(Height(1));
     create = CreateClient { signed_header: vec![7; 40], validators: vec![7; 23], ..create };
     assert_eq!(weight(&PacketCall::CreateClient(create)), CALL + 31);
     let recover = RecoverClient { client: client.clone(), substitute: client };

@@ -10,8 +10,7 @@ use catenary_packet::{
     commitment::{commitment_key, packet_commitment},
     messages::{Proof, Receive, RegisterCounterparty},
     testing::{
-        Actor, ECHO_PORT, EchoCall, EchoSend, GovernanceCall, START, SetValidators, TestChain, TestLane,
-        validator,
+        Actor, ECHO_PORT, EchoCall, EchoSend, GovernanceCall, START, SetValidators, TestChain, validator,
     },
 };
 use catenary_state::{Changes, Multistore, StoreKind, encode_merkle_proof, encode_spec, iavl_spec};
@@ -71,7 +70,7 @@ impl Story {
         let mut chain = TestChain::new(name, validators);
         let client = ClientId::bft(0);
         let host = Host::new(&client);
-        must(&chain.call(Actor::Operator, &PacketCall::CreateClient(TestLane::create(&host.chain))));
+        must(&chain.call(Actor::Operator, &PacketCall::CreateClient(host.chain.client_at(Height(1)))));
         let counterparty = host_client();
         let register = RegisterCounterparty { client: client.clone(), counterparty };
         must(&chain.call(Actor::Operator, &PacketCall::RegisterCounterparty(register)));

@@ -1,18 +1,18 @@
 //! Two test chains and a lane between them, and a courier that does what a test tells it.
 
 use super::{
+    actor::{Actor, packet_call},
     apps::{ECHO_PORT, EchoCall, EchoSend},
-    chain::{Actor, TestChain, packet_call},
+    chain::TestChain,
 };
 use crate::{
     commitment::{acknowledgement_key, commitment_key, receipt_key},
     events::{PACKET_OUTCOME, RECEIVE_PACKET, SEND_PACKET},
     ids::ClientId,
     messages::{
-        Acknowledge, AcknowledgedPacket, CreateClient, Fraction, HeaderUpdate, Packet, PacketCall, Receive,
-        RegisterCounterparty, Timeout,
+        Acknowledge, AcknowledgedPacket, CreateClient, Packet, PacketCall, Receive, RegisterCounterparty,
+        Timeout,
     },
-    records::ReadClients,
 };
 use catenary_types::{Call, Height, Message, Receipt, Timestamp, UnixSeconds};
 
@@ -42,7 +42,7 @@ impl TestLane {
     /// Joins two chains. So that ids differ, the client on the target is its second one.
     pub fn between(mut source: TestChain, mut target: TestChain) -> Self {
         let (source_client, target_client) = (ClientId::bft(0), ClientId::bft(1));
-        let (of_target, of_source) = (Self::create(&target), Self::create(&source));
+        let (of_target, of_source) = (target.client_at(Height(1)), source.client_at(Height(1)));
         let create = |chain: &mut TestChain, create: &CreateClient| {
             let receipt = chain.call(Actor::Operator, &PacketCall::CreateClient(create.clone()));
             assert!(receipt.succeeded(), "{receipt:?}");
@@ -59,21 +59,6 @@ impl TestLane {
         let receipt = target.call(Actor::Operator, &register(&target_client, &source_client));
         assert!(receipt.succeeded(), "{receipt:?}");
         Self { source, target, source_client, target_client }
-    }
-
-    /// A client of a chain, started at its first header: ten days of trust, ten seconds of drift.
-    pub fn create(chain: &TestChain) -> CreateClient {
-        let first = chain.at(Height(1));
-        CreateClient {
-            chain_id: chain.chain_id.to_string(),
-            trust_level: Fraction { numerator: 1, denominator: 3 },
-            quorum: Fraction { numerator: 2, denominator: 3 },
-            trusting_period_s: 864_000,
-            clock_drift_ms: 10_000,
-            update_bytes_max: 64 * 1024,
-            signed_header: first.signed.encode(),
-            validators: first.validators.encode().expect("a set that exists has an encoding"),
-        }
     }
 
     /// A call that sends one packet.
@@ -99,23 +84,17 @@ impl TestLane {
         let receipt = self.source.transact_at(self.next_time(), Actor::User, calls);
         assert!(receipt.succeeded(), "{receipt:?}");
         self.source.seal();
-        packets_of(&receipt)
-    }
-
-    /// The update and proof height that bring a client on `to` up to the last header of `from`.
-    fn catch_up(from: &TestChain, to: &TestChain, client: &ClientId) -> (Option<HeaderUpdate>, Height) {
-        let (known, newest) = (to.state.client(client).expect("a client").latest_height, from.height());
-        ((known < newest).then(|| from.update(known, newest)), newest)
+        Self::sent(&receipt)
     }
 
     /// Delivers packets under the source's last header.
     pub fn receive_call(&self, packets: &[Packet]) -> Receive {
-        let (update, proof_height) = Self::catch_up(&self.source, &self.target, &self.target_client);
+        let proof_height = self.source.height();
         let keys: Vec<_> =
             packets.iter().map(|one| commitment_key(&one.source_client, one.sequence)).collect();
         Receive {
             client: self.target_client.clone(),
-            update,
+            update: self.source.catch_up(&self.target, &self.target_client),
             proof_height,
             proof: self.source.multiproof(proof_height, &keys),
             packets: packets.to_vec(),
@@ -132,13 +111,13 @@ impl TestLane {
 
     /// Delivers answers under the target's last header.
     pub fn acknowledge_call(&self, answers: &[(Packet, Vec<u8>)]) -> Acknowledge {
-        let (update, proof_height) = Self::catch_up(&self.target, &self.source, &self.source_client);
+        let proof_height = self.target.height();
         let keys: Vec<_> =
             answers.iter().map(|(one, _)| acknowledgement_key(&one.dest_client, one.sequence)).collect();
         let packets = answers.iter().cloned();
         Acknowledge {
             client: self.source_client.clone(),
-            update,
+            update: self.target.catch_up(&self.source, &self.source_client),
             proof_height,
             proof: self.target.multiproof(proof_height, &keys),
             packets: packets
@@ -155,11 +134,11 @@ impl TestLane {
 
     /// Shows under the target's last header that packets were not received.
     pub fn timeout_call(&self, packets: &[Packet]) -> Timeout {
-        let (update, proof_height) = Self::catch_up(&self.target, &self.source, &self.source_client);
+        let proof_height = self.target.height();
         let keys: Vec<_> = packets.iter().map(|one| receipt_key(&one.dest_client, one.sequence)).collect();
         Timeout {
             client: self.source_client.clone(),
-            update,
+            update: self.target.catch_up(&self.source, &self.source_client),
             proof_height,
             proof: self.target.multiproof(proof_height, &keys),
             packets: packets.to_vec(),
@@ -175,6 +154,13 @@ impl TestLane {
     /// A transaction of the relayer on the target with several calls.
     pub fn receive_beside(&mut self, calls: &[PacketCall]) -> Receipt {
         self.target.transact_at(self.next_time(), Actor::Relayer, calls.iter().map(packet_call).collect())
+    }
+
+    /// Packets that a receipt of the source shows.
+    pub fn sent(receipt: &Receipt) -> Vec<Packet> {
+        let sent = receipt.events.iter().filter(|event| event.kind == SEND_PACKET);
+        let packet = |event: &catenary_types::Event| Packet::decode(event.attribute("packet")?).ok();
+        sent.map(packet).collect::<Option<_>>().expect("the event is complete")
     }
 
     /// Packets with their acknowledgements, as a receipt of the target shows them.
@@ -199,10 +185,4 @@ impl TestLane {
         };
         packets.iter().map(outcome).collect()
     }
-}
-
-fn packets_of(receipt: &Receipt) -> Vec<Packet> {
-    let sent = receipt.events.iter().filter(|event| event.kind == SEND_PACKET);
-    let packet = |event: &catenary_types::Event| Packet::decode(event.attribute("packet")?).ok();
-    sent.map(packet).collect::<Option<_>>().expect("the event is complete")
 }

@@ -4,10 +4,12 @@
 //! and a lane and carries packets as a router would. Every key follows from fixed text, so the same test makes the
 //! same bytes.
 
+mod actor;
 mod apps;
 mod chain;
 mod lane;
 
+pub use actor::{Actor, apps, packet_call};
 pub use apps::{ECHO_PORT, EchoCall, EchoSend, GovernanceCall, Mend, SetParameters, SetValidators, counter};
-pub use chain::{Actor, START, TestBlock, TestChain, apps, packet_call, validator};
+pub use chain::{START, TestBlock, TestChain, validator};
 pub use lane::{DONE, TestLane};
