@@ -63,6 +63,11 @@ impl Host {
         Ok(Some(batch))
     }
 
+    /// The height that the index is at; none while a batch is being written.
+    pub fn checkpointed(&self) -> Option<Height> {
+        (!self.checkpointing).then_some(self.checkpointed)
+    }
+
     /// The last batch is written.
     pub fn checkpoint_written(&mut self) {
         self.book.written();

@@ -18,6 +18,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::Peer;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
+use catenary_types::Height;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -43,6 +44,8 @@ pub(crate) enum ChainMessage {
     Done(Box<Done>),
     /// A checkpoint is in the index, or could not be written.
     CheckpointWritten(Result<(), String>),
+    /// The index is at this height, and nothing is being written.
+    Checkpointed(Height),
     /// The storage of this chain failed.
     Failed(String),
     /// Others have another state than this one.
@@ -70,6 +73,8 @@ pub(crate) struct ChainActor {
     pub(super) next_ticket: Ticket,
     pub(super) pool: usize,
     timer: Timer,
+    /// Height of the index, as far as is known here: an idle chain does not ask again.
+    checkpointed: Option<Height>,
     pub(super) watch: Watch,
 }
 
@@ -106,6 +111,7 @@ impl ChainActor {
             next_ticket: 0,
             pool: 0,
             timer: Timer::default(),
+            checkpointed: None,
             watch: parts.watch,
         }
     }
@@ -166,10 +172,17 @@ impl ChainActor {
     }
 
     fn checkpoint(&mut self, ctx: &mut Context<Self>) {
+        if self.checkpointed == Some(self.replica.tip().height) {
+            return;
+        }
         let (index, address) = (self.index.clone(), ctx.address());
         // A closed lane means that the chain is stopping.
         let _ = self.lane.run(move |host| match host.checkpoint() {
-            Ok(None) => {}
+            Ok(None) => {
+                if let Some(height) = host.checkpointed() {
+                    address.do_send(ChainMessage::Checkpointed(height));
+                }
+            }
             Ok(Some(batch)) => {
                 let space = host.space();
                 index.write(space, batch, move |result| {
@@ -216,6 +229,7 @@ impl Handler<ChainMessage> for ChainActor {
             ChainMessage::CheckpointWritten(Ok(())) => {
                 let _ = self.lane.run(Host::checkpoint_written);
             }
+            ChainMessage::Checkpointed(height) => self.checkpointed = Some(height),
             ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => {
                 self.fail(reason, ctx)
             }
