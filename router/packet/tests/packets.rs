@@ -3,26 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use catenary_packet::{
-    ClientId, Packet, Payload, Sequence,
+    Packet, Payload, Sequence,
     messages::{Fraction, PacketError},
+    testing,
 };
 use catenary_types::UnixSeconds;
 
 fn packet() -> Packet {
-    let payload = Payload {
-        source_port: "transfer".into(),
-        dest_port: "transfer".into(),
-        version: "ics20-1".into(),
-        encoding: "application/json".into(),
-        value: b"{}".to_vec(),
-    };
-    Packet {
-        sequence: Sequence(1),
-        source_client: ClientId::bft(0),
-        dest_client: ClientId::bft(1),
-        timeout_timestamp: UnixSeconds(1),
-        payloads: vec![payload],
-    }
+    testing::packet(b"{}".to_vec())
 }
 
 fn verdict(change: impl FnOnce(&mut Packet, &mut Payload)) -> Result<(), PacketError> {

@@ -6,14 +6,14 @@ mod common;
 
 use catenary_ledger::{App, Reason};
 use catenary_packet::{
-    ClientId, Packet, PacketApp, PacketCall, Payload, Sequence, is_redundant,
+    ClientId, Packet, PacketApp, PacketCall, is_redundant,
     messages::{
         Acknowledge, AcknowledgedPacket, CreateClient, HeaderUpdate, MerkleProofs, Proof, Receive,
         RecoverClient, RetryHeld, SubmitMisbehaviour, Timeout, UpdateClient,
     },
-    testing::{TestChain, TestLane},
+    testing::{self, TestChain, TestLane},
 };
-use catenary_types::{Height, UnixSeconds};
+use catenary_types::Height;
 use common::lane::{assert_ok, later};
 
 /// Of a call, before what it carries.
@@ -26,20 +26,7 @@ fn weight(call: &PacketCall) -> u64 {
 }
 
 fn packet(value_bytes: usize) -> Packet {
-    let payload = Payload {
-        source_port: "echo".into(),
-        dest_port: "echo".into(),
-        version: "echo-1".into(),
-        encoding: "text".into(),
-        value: vec![7; value_bytes],
-    };
-    Packet {
-        sequence: Sequence(1),
-        source_client: ClientId::bft(0),
-        dest_client: ClientId::bft(1),
-        timeout_timestamp: UnixSeconds(1),
-        payloads: vec![payload],
-    }
+    testing::packet(vec![7; value_bytes])
 }
 
 /// 61 bytes of header, certificate and sets.

@@ -365,25 +365,16 @@ fn take<'a>(entries: impl Iterator<Item = &'a Entry>, limit: usize) -> Vec<Item>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catenary_packet::{ClientId, Payload};
+    use catenary_packet::testing;
     use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp(1_000_000_000);
 
     fn packet(sequence: u64) -> Packet {
-        let payload = Payload {
-            source_port: "transfer".into(),
-            dest_port: "transfer".into(),
-            version: "v".into(),
-            encoding: "e".into(),
-            value: vec![1; 200_000],
-        };
         Packet {
             sequence: Sequence(sequence),
-            source_client: ClientId::bft(0),
-            dest_client: ClientId::bft(1),
             timeout_timestamp: UnixSeconds(sequence * 10),
-            payloads: vec![payload],
+            ..testing::packet(vec![1; 200_000])
         }
     }
 

@@ -8,16 +8,34 @@ use super::{
 use crate::{
     commitment::{acknowledgement_key, commitment_key, receipt_key},
     events::{PACKET_OUTCOME, RECEIVE_PACKET, SEND_PACKET},
-    ids::ClientId,
+    ids::{ClientId, Sequence},
     messages::{
-        Acknowledge, AcknowledgedPacket, CreateClient, Packet, PacketCall, Receive, RegisterCounterparty,
-        Timeout,
+        Acknowledge, AcknowledgedPacket, CreateClient, Packet, PacketCall, Payload, Receive,
+        RegisterCounterparty, Timeout,
     },
 };
 use catenary_types::{Call, Height, Message, Receipt, Timestamp, UnixSeconds};
 
 /// What [`TestLane::outcomes`] says of a packet whose step was taken.
 pub const DONE: &str = "done";
+
+/// A well-formed packet, the first of its lane.
+pub fn packet(value: Vec<u8>) -> Packet {
+    let payload = Payload {
+        source_port: "transfer".into(),
+        dest_port: "transfer".into(),
+        version: "ics20-1".into(),
+        encoding: "application/json".into(),
+        value,
+    };
+    Packet {
+        sequence: Sequence(1),
+        source_client: ClientId::bft(0),
+        dest_client: ClientId::bft(1),
+        timeout_timestamp: UnixSeconds(1),
+        payloads: vec![payload],
+    }
+}
 
 /// A source and a target that follow each other.
 pub struct TestLane {

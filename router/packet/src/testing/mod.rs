@@ -12,4 +12,4 @@ mod lane;
 pub use actor::{Actor, apps, packet_call};
 pub use apps::{ECHO_PORT, EchoCall, EchoSend, GovernanceCall, Mend, SetParameters, SetValidators, counter};
 pub use chain::{START, TestBlock, TestChain, validator};
-pub use lane::{DONE, TestLane};
+pub use lane::{DONE, TestLane, packet};
