@@ -43,7 +43,7 @@ fn act(world: &mut World) -> Option<UnixSeconds> {
         // Anything that the customer holds: vouchers go home, or on to a third chain.
         4..9 => {
             let id = account(&format!("customer-{customer}")).id();
-            let held: Vec<AssetId> = audit::balances(&world.chains[end.0].state)
+            let held: Vec<AssetId> = audit::balances(&world.chains[end.0].real.state)
                 .into_keys()
                 .filter_map(|(holder, asset)| (holder == id).then_some(asset))
                 .collect();

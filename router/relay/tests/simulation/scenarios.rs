@@ -1,11 +1,11 @@
 //! Single situations, each with what exactly must come of it.
 
 use crate::{
-    chain::{FUNDS, account, instance_call, validator},
+    chain::{FUNDS, account, instance_call},
     world::{Faults, Layout, World},
 };
 use catenary_apps::admin::{AdminCall, SetValidators};
-use catenary_packet::{ReadClients, events, records::Standing};
+use catenary_packet::{ReadClients, events, records::Standing, testing::validator};
 use catenary_relay::{
     ChainIndex, Input,
     gateway::{FinalBlock, SharedBlock},
@@ -45,7 +45,7 @@ fn packets_that_are_ready_together_share_one_call() {
     assert!(transactions_with(&world, 0, events::ACKNOWLEDGE_PACKET) <= 3);
     assert_eq!(failed_transactions(&world), 0);
     let voucher = format!("transfer/{}/north-coin", world.lanes[0][1].1).parse().unwrap();
-    let balances = audit::balances(&world.chains[1].state);
+    let balances = audit::balances(&world.chains[1].real.state);
     assert_eq!(balances[&(account("customer-1").id(), voucher)], Amount(700));
 }
 
@@ -78,7 +78,7 @@ fn the_first_timeout_on_a_fresh_lane_refunds() {
     world.chains[1].halted = false;
     world.settle(timeout);
     assert_eq!(endings(&world), vec![Some(Ending::Timeout)]);
-    let balances = audit::balances(&world.chains[0].state);
+    let balances = audit::balances(&world.chains[0].real.state);
     let asset = world.chains[0].asset();
     assert_eq!(balances[&(account("customer-0").id(), asset)], Amount(FUNDS));
 }
@@ -147,7 +147,7 @@ fn killing_couriers_changes_no_balance() {
             }
         }
         world.settle(UnixSeconds(0));
-        world.chains.iter().map(|chain| audit::balances(&chain.state)).collect::<Vec<_>>()
+        world.chains.iter().map(|chain| audit::balances(&chain.real.state)).collect::<Vec<_>>()
     };
     let undisturbed = run(None);
     assert_eq!(run(Some(7)), undisturbed);
@@ -191,7 +191,7 @@ fn a_cursor_lies_below_all_that_a_fresh_relay_must_know() {
     // Where nothing is unfinished: the last updates of both clients, and the headers that they trust.
     for (end, other) in [(&north, 1), (&south, 0)] {
         let learned = *heights_with(&world, end.0, events::CLIENT_CREATED).last().unwrap();
-        let trusted = world.chains[other].state.client(&world.lanes[0][other].1).unwrap().latest_height;
+        let trusted = world.chains[other].real.state.client(&world.lanes[0][other].1).unwrap().latest_height;
         assert_eq!(cursor(&world, end.0), learned.min(trusted));
     }
     let timeout = world.seconds_from_now(3_000);
@@ -233,7 +233,7 @@ fn a_set_that_changes_wholly_is_followed_step_by_step() {
     let timeout = world.seconds_from_now(3_000);
     for first in 1..9 {
         // No member stays, so no header can be shown before the one that announces its signers.
-        let validators = (0..4).map(|index| validator("north", first % 4 * 4 + index)).collect();
+        let validators = (0..4).map(|index| validator("north", first % 4 * 4 + index, 10)).collect();
         let call = AdminCall::SetValidators(SetValidators { validators });
         let call = instance_call("admin", call.encode());
         let envelope = world.chains[0].sign("committee", vec![call], world.now);
@@ -277,9 +277,7 @@ fn two_headers_of_one_height_freeze_the_clients_that_see_them() {
     let mut world = World::new(10, Layout { chains: 3, ..Layout::default() });
     world.run_ms(2_000);
     let real = world.chains[0].at(world.chains[0].height()).clone();
-    let mut header = real.signed.header.clone();
-    header.app_hash.0[0] ^= 1;
-    let signed = world.chains[0].certify(header, &real.validators);
+    let signed = world.chains[0].real.forge(real.height(), |header| header.app_hash.0[0] ^= 1);
     let block: SharedBlock = Arc::new(FinalBlock { signed, ..(*real).clone() });
     world.step(0, Input::Final { chain: ChainIndex(0), block });
     world.run_ms(5_000);
@@ -287,7 +285,7 @@ fn two_headers_of_one_height_freeze_the_clients_that_see_them() {
     for (lane, follower, innocent) in [(0, 1, 0), (2, 0, 1)] {
         let standing = |side: usize| {
             let (chain, client) = &world.lanes[lane][side];
-            world.chains[*chain].state.client(client).unwrap().standing
+            world.chains[*chain].real.state.client(client).unwrap().standing
         };
         assert_eq!([standing(follower), standing(innocent)], [Standing::Frozen, Standing::Sound]);
     }
@@ -376,7 +374,7 @@ fn the_audit_notices_what_is_missing() {
     };
     let other = World::new(17, Layout::default());
     let mut without_vouchers = world.network();
-    without_vouchers.chains[1].state = &other.chains[1].state;
+    without_vouchers.chains[1].state = &other.chains[1].real.state;
     assert_eq!(invariant(&without_vouchers), Err(2));
     for (chain, blocks, broken) in [(0, 0, 7), (1, 0, 6), (0, 5, 8)] {
         let mut cut = world.network();

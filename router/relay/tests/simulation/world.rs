@@ -1,7 +1,7 @@
 //! Chains, lanes and couriers under one seeded schedule: every delay, loss and crash follows from the seed.
 
-use crate::chain::{START, SimChain, account, instance_call, key};
-use catenary_packet::ClientId;
+use crate::chain::{SimChain, account, instance_call, key};
+use catenary_packet::{ClientId, testing::START};
 use catenary_relay::{
     ChainConfig, ChainIndex, Effect, Input, LaneConfig, LaneEnd, Relay, RelayConfig, Ticket,
     gateway::{GatewayError, ProofRequest, SubmitOutcome},
@@ -158,7 +158,7 @@ impl World {
         let number = format!("relayer-{index}");
         let relayer = Arc::new(key(&number));
         let chain = |(chain, from): (&SimChain, &Height)| ChainConfig {
-            chain_id: chain.id.clone(),
+            chain_id: chain.real.chain_id.clone(),
             account: account(&number).id(),
             key: relayer.clone(),
             from: *from,
