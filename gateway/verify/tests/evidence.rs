@@ -10,7 +10,7 @@ use catenary_verify::{
     Answer, ChainError, EvidenceError, HomeWriter, Lane, OrderError, PartnerWriter, Request, Summary,
     VerifyError, reference, verify,
 };
-use common::{World, certify};
+use common::{World, change_parameters, change_validators, multiproof};
 use proptest::prelude::*;
 use std::{fs, path::Path, sync::LazyLock};
 use tempfile::TempDir;
@@ -43,10 +43,10 @@ fn settle(change: bool) -> Case {
         let delivered = if month == 0 { &packets[..] } else { &packets[..3] };
         if change {
             let time = world.next_time();
-            world.partner.change_validators(time, month as usize + 1..month as usize + 5);
-            parameters.extend((month == 0).then(|| world.home.change_parameters(time)));
-            world.home.change_validators(time.plus_ms(1_000), 0..month as usize + 2);
-            world.home.seal();
+            change_validators(&mut world.lane.target, time, month as usize + 1..month as usize + 5);
+            parameters.extend((month == 0).then(|| change_parameters(&mut world.lane.source, time)));
+            change_validators(&mut world.lane.source, time.plus_ms(1_000), 0..month as usize + 2);
+            world.lane.source.seal();
         }
         let answers = world.deliver(delivered);
         world.answer(&answers);
@@ -86,7 +86,10 @@ fn sums_follow_from_the_evidence() {
         assert_eq!((summary.orders, summary.settled, summary.refunded), (8, 5, 3));
         let credited = 2 * (245_200 + 337_270) + 113_500;
         assert_eq!(summary.credited, Amount(credited));
-        assert_eq!(summary.chains, [case.world.home.id.clone(), case.world.partner.id.clone()]);
+        assert_eq!(
+            summary.chains,
+            [case.world.home().chain_id.clone(), case.world.partner().chain_id.clone()]
+        );
         assert!(summary.to_string().starts_with("5 of 8 orders settled, 3 refunded, 12784.40 CZK credited"));
     }
 }
@@ -125,14 +128,14 @@ fn an_order_is_what_its_transaction_says() {
 fn a_missing_answer_names_its_order() {
     let case = &*PLAIN;
     let dir = copy(case);
-    let lanes = rewrite_home(case, dir.path(), case.world.home.blocks.len());
-    let mut writer = PartnerWriter::create(dir.path(), "YZ", &case.world.partner.genesis).unwrap();
-    let newest = case.world.partner.blocks.last().unwrap();
+    let lanes = rewrite_home(case, dir.path(), case.world.home().blocks.len());
+    let mut writer = PartnerWriter::create(dir.path(), "YZ", &case.world.partner().genesis).unwrap();
+    let newest = case.world.partner().blocks.last().unwrap();
     let mut request = lanes[0].requests[0].clone();
     assert_eq!(request.answers.len(), 8);
     request.answers.remove(2);
     request.keys.remove(2);
-    let multiproof = case.world.partner.multiproof(&request.keys);
+    let multiproof = multiproof(case.world.partner(), &request.keys);
     writer.proof(&newest.signed, &newest.validators, &request, &multiproof);
     writer.finish().unwrap();
     let unanswered = OrderError::Unanswered { bank: "YZ", client: "bft-client-0".into(), sequence: 3 };
@@ -152,8 +155,8 @@ fn a_partner_without_evidence_proves_nothing() {
 
 /// Writes the home chain's file anew, with so many blocks.
 fn rewrite_home(case: &Case, dir: &Path, blocks: usize) -> Vec<Lane> {
-    let mut writer = HomeWriter::create(dir, &case.world.home.genesis).unwrap();
-    for block in &case.world.home.blocks[..blocks] {
+    let mut writer = HomeWriter::create(dir, &case.world.home().genesis).unwrap();
+    for block in &case.world.home().blocks[..blocks] {
         writer.block(&block.signed, &block.validators, &block.envelopes, &block.receipts).unwrap();
     }
     writer.finish().unwrap()
@@ -164,7 +167,7 @@ fn both_chains_must_say_the_same() {
     let case = &*PLAIN;
     let dir = copy(case);
     // The home chain's last two blocks are the refund of the silent packet and its seal.
-    rewrite_home(case, dir.path(), case.world.home.blocks.len() - 2);
+    rewrite_home(case, dir.path(), case.world.home().blocks.len() - 2);
     let (reference, reason) = order_error(dir.path(), &case.orders, 2);
     let contradiction = OrderError::Contradiction { partner: Answer::Silent, home: None };
     assert_eq!((reference.as_str(), reason), ("29404/2", contradiction));
@@ -174,8 +177,8 @@ fn both_chains_must_say_the_same() {
 fn the_last_block_must_be_proven_by_another() {
     let case = &*PLAIN;
     let dir = TempDir::new().unwrap();
-    let mut writer = HomeWriter::create(dir.path(), &case.world.home.genesis).unwrap();
-    for block in &case.world.home.blocks[..case.world.home.blocks.len() - 1] {
+    let mut writer = HomeWriter::create(dir.path(), &case.world.home().genesis).unwrap();
+    for block in &case.world.home().blocks[..case.world.home().blocks.len() - 1] {
         writer.block(&block.signed, &block.validators, &block.envelopes, &block.receipts).unwrap();
     }
     assert!(matches!(writer.finish(), Err(EvidenceError::Unproven { .. })));
@@ -187,22 +190,22 @@ fn silence_proves_nothing_before_the_deadline() {
     let mut world = World::new("YZ", &orders[..1]);
     let references = [reference(&orders[0], 0)];
     let packets = world.pay(&[(&orders[0], &references[0])]);
-    world.partner.seal();
-    let early = world.partner.blocks.len();
+    world.lane.target.seal();
+    let early = world.partner().blocks.len();
     let dir = TempDir::new().unwrap();
     let silent = |world: &World| {
-        let mut writer = HomeWriter::create(dir.path(), &world.home.genesis).unwrap();
-        for block in &world.home.blocks {
+        let mut writer = HomeWriter::create(dir.path(), &world.home().genesis).unwrap();
+        for block in &world.home().blocks {
             writer.block(&block.signed, &block.validators, &block.envelopes, &block.receipts).unwrap();
         }
         writer.finish().unwrap().remove(0).requests
     };
-    let receipt = catenary_packet::commitment::receipt_key(&world.far, packets[0].sequence);
-    let multiproof = world.partner.multiproof(&[receipt]);
+    let receipt = catenary_packet::commitment::receipt_key(&world.lane.target_client, packets[0].sequence);
+    let multiproof = multiproof(world.partner(), &[receipt]);
     world.expire(&packets);
     let requests = silent(&world);
-    let block = &world.partner.blocks[early - 1];
-    let mut writer = PartnerWriter::create(dir.path(), "YZ", &world.partner.genesis).unwrap();
+    let block = &world.partner().blocks[early - 1];
+    let mut writer = PartnerWriter::create(dir.path(), "YZ", &world.partner().genesis).unwrap();
     writer.proof(&block.signed, &block.validators, &requests[0], &multiproof);
     writer.finish().unwrap();
     let (reference, reason) = order_error(dir.path(), &orders[..1], 1);
@@ -213,7 +216,7 @@ fn silence_proves_nothing_before_the_deadline() {
 /// A quorum counts only of validators that the chain announced, link by link.
 #[test]
 fn only_the_announced_validators_count() {
-    let partner = &CHANGING.world.partner;
+    let partner = CHANGING.world.partner();
     let changes: Vec<_> = partner
         .blocks
         .iter()
@@ -224,14 +227,18 @@ fn only_the_announced_validators_count() {
     let first_set = &partner.blocks[0].validators;
     let mut header = last.signed.header.clone();
     header.validators_hash = first_set.hash();
-    let strangers = (certify("YZ", header, first_set), first_set);
+    let strangers = (partner.certify(header, first_set, 0, &[]), first_set);
     let real = (last.signed.clone(), &last.validators);
     // All links but a header of former validators; the real header but a missing link.
     for (links, (signed, validators)) in [(&changes[..], strangers), (&changes[1..], real)] {
         let dir = copy(&CHANGING);
         let mut writer = PartnerWriter::create(dir.path(), "YZ", &partner.genesis).unwrap();
         links.iter().for_each(|block| writer.header(&block.signed, &block.validators));
-        let request = Request { client: CHANGING.world.far.clone(), answers: Vec::new(), keys: Vec::new() };
+        let request = Request {
+            client: CHANGING.world.lane.target_client.clone(),
+            answers: Vec::new(),
+            keys: Vec::new(),
+        };
         writer.proof(&signed, validators, &request, &[]);
         writer.finish().unwrap();
         let error = verify(&CHANGING.orders, 2, dir.path()).unwrap_err();
