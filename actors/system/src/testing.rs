@@ -19,9 +19,8 @@ use catenary_relay::gateway::SubmitOutcome;
 use catenary_runtime::{ChainDefinition, ChainMailbox, Reporter, now};
 use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
-    AccountId, Body, Call, ChainId, Committee, Genesis, GenesisAccount, GenesisInstance, Height, Message,
-    Organisation, Parameters, RequestId, Role, Timestamp, TxId, UnixSeconds, Validator,
-    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+    AccountId, Body, Call, ChainId, Committee, Genesis, Height, Message, Organisation, RequestId, Role,
+    Timestamp, TxId, UnixSeconds, Validator, testing,
 };
 use futures::StreamExt;
 use std::{fs, io, path::Path, sync::Arc, time::Duration};
@@ -32,6 +31,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nobody announces.
 const POLL: Duration = Duration::from_millis(2);
+/// The organisation of every chain.
+const BANK: &str = "BANK";
 /// Account number of the operator.
 const OPERATOR: &str = "operator";
 
@@ -244,7 +245,7 @@ impl Bank {
 }
 
 fn organisation() -> Organisation {
-    "BANK".parse().expect("an organisation")
+    BANK.parse().expect("an organisation")
 }
 
 fn seed(bank: &str, holder: &str) -> [u8; 32] {
@@ -264,29 +265,12 @@ fn genesis(name: &str, time: Timestamp, validators: usize) -> Genesis {
         let key = SigningKey::from_seed(&validator_seed(name, number));
         Validator { public_key: key.public_key(), power: 10 }
     };
-    let operator = GenesisAccount {
-        organisation: organisation(),
-        number: OPERATOR.parse().expect("an account number"),
-        threshold: 1,
-        keys: vec![AccountKey::ed25519(key(name, OPERATOR).public_key())],
-        roles: vec![GenesisRole { role: Role::Operator }],
-    };
-    let instance = |kind: &str| GenesisInstance {
-        name: kind.parse().expect("kinds are instance names"),
-        kind: kind.parse().expect("kinds are instance names"),
-        version: 1,
-    };
+    let operator = testing::account(BANK, OPERATOR, &key(name, OPERATOR), &[Role::Operator]);
     Genesis {
-        name: name.parse().expect("a chain name"),
-        revision: 1,
-        suite: SUITE_ED25519_SHA256,
-        consensus: CONSENSUS_BFT,
-        time,
-        parameters: Parameters::for_group_of(validators),
-        validators: (0..validators).map(validator).collect(),
         committee: Committee { threshold: 1, keys: vec![key(name, "committee").public_key()] },
         organisations: vec![organisation()],
         accounts: vec![operator],
-        instances: vec![instance(admin::KIND), instance(asset::KIND)],
+        instances: [admin::KIND, asset::KIND].map(testing::instance).to_vec(),
+        ..testing::genesis(name, time, (0..validators).map(validator).collect())
     }
 }
