@@ -2,6 +2,7 @@
 //!
 //! What a node leaves when it is killed at some moment is a copy of its folder made at that moment; see [`copy`].
 
+pub mod files;
 mod group;
 
 pub use group::Group;

@@ -11,11 +11,14 @@ use catenary_relay::gateway::{GatewayError, SubmitOutcome};
 use catenary_runtime::now;
 use catenary_store::DataDir;
 use catenary_system::OpenNodeError;
-use catenary_system::testing::{Bank, copy, root, run, settle, soon, start, until};
+use catenary_system::testing::{
+    Bank, copy,
+    files::{first_blocks, flip},
+    root, run, settle, soon, start, until,
+};
 use catenary_types::WireError;
 use std::{
     fs,
-    path::Path,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -25,12 +28,6 @@ const IDLE: Duration = Duration::from_secs(2);
 
 fn banks() -> [Bank; 2] {
     ["one", "two"].map(|name| Bank::new(name, now()))
-}
-
-/// The file that holds a chain's first blocks.
-fn first_blocks(folder: &Path, bank: &Bank) -> std::path::PathBuf {
-    let chain = folder.join("chains").join(bank.chain_id().as_str());
-    chain.join("blocks/00000000000000000001.blocks")
 }
 
 #[test]
@@ -46,9 +43,7 @@ fn a_chain_that_does_not_open_is_named_and_takes_no_other_with_it() {
     });
     let blocks = first_blocks(left.path(), &banks[0]);
     let whole = fs::read(&blocks).unwrap();
-    let mut damaged = whole.clone();
-    damaged[500] ^= 1;
-    fs::write(&blocks, damaged).unwrap();
+    flip(&blocks, 500);
     run(async {
         let (node, _) = start(left.path(), &banks).await.unwrap();
         let [broken, sound] = node.chains() else { panic!("two chains") };

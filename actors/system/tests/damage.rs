@@ -5,7 +5,11 @@
 
 use catenary_crypto::Hash;
 use catenary_runtime::now;
-use catenary_system::testing::{Bank, copy, root, run, settle, soon, start, until};
+use catenary_system::testing::{
+    Bank, copy,
+    files::{blocks, cut, first_blocks, flip},
+    root, run, settle, soon, start, until,
+};
 use catenary_types::Height;
 use std::{
     fs,
@@ -100,10 +104,6 @@ impl Left {
     }
 }
 
-fn blocks(folder: &Path, bank: &Bank) -> PathBuf {
-    folder.join("chains").join(bank.chain_id().as_str()).join("blocks")
-}
-
 fn segment(folder: &Path, number: usize) -> PathBuf {
     folder.join(format!("journal/{number:020}.journal"))
 }
@@ -112,17 +112,6 @@ fn segment(folder: &Path, number: usize) -> PathBuf {
 fn places(file: &Path) -> impl Iterator<Item = usize> {
     let length = fs::read(file).unwrap().len();
     (0..PLACES).map(move |place| (2 * place + 1) * length / (2 * PLACES))
-}
-
-fn flip(file: &Path, at: usize) {
-    let mut bytes = fs::read(file).unwrap();
-    bytes[at] ^= 0x10;
-    fs::write(file, bytes).unwrap();
-}
-
-fn cut(file: &Path, length: usize) {
-    let bytes = fs::read(file).unwrap();
-    fs::write(file, &bytes[..length]).unwrap();
 }
 
 #[test]
@@ -177,7 +166,7 @@ fn a_cut_of_the_journals_end_loses_no_block_of_a_block_log() {
 #[test]
 fn a_flipped_byte_of_a_block_log_is_named_and_nothing_of_it_is_served() {
     let left = Left::new();
-    let file = |folder: &Path| blocks(folder, &left.banks[0]).join(format!("{:020}.blocks", 1));
+    let file = |folder: &Path| first_blocks(folder, &left.banks[0]);
     for at in places(&file(left.folder.path())) {
         let folder = copy(left.folder.path());
         flip(&file(folder.path()), at);
@@ -189,7 +178,7 @@ fn a_flipped_byte_of_a_block_log_is_named_and_nothing_of_it_is_served() {
 #[test]
 fn the_lost_end_of_a_block_log_comes_back_from_the_journal_or_is_missed() {
     let left = Left::new();
-    let file = |folder: &Path| blocks(folder, &left.banks[0]).join(format!("{:020}.blocks", 1));
+    let file = |folder: &Path| first_blocks(folder, &left.banks[0]);
     for at in places(&file(left.folder.path())) {
         let folder = copy(left.folder.path());
         cut(&file(folder.path()), at);

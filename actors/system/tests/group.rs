@@ -8,7 +8,7 @@ use catenary_runtime::now;
 use catenary_store::DataDir;
 use catenary_system::{
     ResumeError, resume_voting,
-    testing::{Bank, Group, copy, root, run, settle, soon, until},
+    testing::{Bank, Group, copy, files, root, run, settle, soon, until},
 };
 use catenary_types::{Address, CommitSignature, Height};
 use std::{fs, path::Path};
@@ -28,16 +28,10 @@ fn lose_votes(folder: &Path) {
 type Damage = fn(&Path);
 
 fn flip_middle(folder: &Path) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            flip_middle(&path);
-        } else if let Ok(mut bytes) = fs::read(&path)
-            && !["LOCK", "FORMAT"].contains(&path.file_name().unwrap().to_str().unwrap())
-        {
-            let middle = bytes.len() / 2;
-            bytes.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 0x55);
-            fs::write(&path, bytes).unwrap();
+    for file in files::below(folder) {
+        let length = fs::metadata(&file).unwrap().len() as usize;
+        if length > 0 && !["LOCK", "FORMAT"].contains(&file.file_name().unwrap().to_str().unwrap()) {
+            files::flip(&file, length / 2);
         }
     }
 }

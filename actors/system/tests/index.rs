@@ -6,7 +6,7 @@ use catenary_crypto::Hash;
 use catenary_relay::{gateway::SubmitOutcome, query::TransactionName};
 use catenary_runtime::{chain_tag, now};
 use catenary_store::index::{Engine, Index};
-use catenary_system::testing::{Bank, Settled, copy, root, run, settle, start, until};
+use catenary_system::testing::{Bank, Settled, copy, files, root, run, settle, start, until};
 use catenary_types::Height;
 use std::{
     fs,
@@ -82,15 +82,12 @@ fn a_lost_or_flipped_index_changes_nothing() {
     fs::remove_dir_all(without.path().join("index")).unwrap();
     left.judge(without.path(), "no index");
 
-    let mut written = Vec::new();
-    places(&left.folder.path().join("index"), &mut written);
+    let written = places(&left.folder.path().join("index"));
     let mut rebuilt = 0;
     for (file, at) in written.iter().step_by(written.len() / PLACES) {
         let folder = copy(left.folder.path());
         let file = folder.path().join(file.strip_prefix(left.folder.path()).unwrap());
-        let mut bytes = fs::read(&file).unwrap();
-        bytes[*at] ^= 0x10;
-        fs::write(&file, bytes).unwrap();
+        files::flip(&file, *at);
         let damage = format!("byte {at} of {}", file.display());
         rebuilt += usize::from(!left.judge(folder.path(), &damage).is_empty());
     }
@@ -98,15 +95,10 @@ fn a_lost_or_flipped_index_changes_nothing() {
 }
 
 /// Where the files of a folder are not zero.
-fn places(folder: &Path, found: &mut Vec<(PathBuf, usize)>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            places(&path, found);
-        } else {
-            let bytes = fs::read(&path).unwrap();
-            let written = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
-            found.extend(written.map(|(at, _)| (path.clone(), at)));
-        }
-    }
+fn places(folder: &Path) -> Vec<(PathBuf, usize)> {
+    let of_file = |file: PathBuf| {
+        let bytes = fs::read(&file).unwrap().into_iter().enumerate();
+        bytes.filter(|(_, byte)| *byte != 0).map(|(at, _)| (file.clone(), at)).collect::<Vec<_>>()
+    };
+    files::below(folder).into_iter().flat_map(of_file).collect()
 }
