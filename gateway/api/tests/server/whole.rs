@@ -15,7 +15,11 @@ use catenary_proto::api::{
 use catenary_runtime::now;
 use catenary_system::{
     Node,
-    testing::{Bank, run, settle, start},
+    testing::{
+        Bank, copy,
+        files::{first_blocks, flip},
+        run, settle, start,
+    },
 };
 use catenary_types::{
     AccountId, Body, Envelope, Message, Timestamp, envelope::signed_bytes, limits::ENVELOPE_BYTES_MAX,
@@ -201,20 +205,23 @@ fn an_unknown_sender_costs_no_check_of_a_signature() {
 #[test]
 fn a_chain_that_does_not_open_is_listed_with_its_reason_and_hides_no_other() {
     let _alone = ALONE.lock();
-    run(async {
-        let banks = ["berka", "ab"].map(|name| Bank::new(name, now()));
-        let folder = tempfile::tempdir().unwrap();
-        let foreign = folder.path().join("chains").join(banks[1].chain_id().as_str());
-        std::fs::create_dir_all(&foreign).unwrap();
-        std::fs::write(foreign.join("genesis"), "of another chain").unwrap();
+    let banks = ["berka", "ab"].map(|name| Bank::new(name, now()));
+    let folder = tempfile::tempdir().unwrap();
+    let left = run(async {
         let (node, _) = start(folder.path(), &banks).await.unwrap();
+        settle(&node.chains()[1], banks[1].envelope(1)).await;
+        copy(folder.path())
+    });
+    flip(&first_blocks(left.path(), &banks[1]), 500);
+    run(async {
+        let (node, _) = start(left.path(), &banks).await.unwrap();
         let served = Served::start(Api::new(Directory::new(node.clients()))).await;
         let listed = soon(served.ledger().list_chains(api::ListChainsRequest::default())).await.unwrap();
         let chains = listed.into_inner().chains;
         let ids: Vec<_> = chains.iter().map(|chain| &*chain.chain_id).collect();
         assert_eq!(ids, [banks[1].chain_id().as_str(), banks[0].chain_id().as_str()]);
         let Some(Activity::Halted(halted)) = &chains[0].activity else { panic!("{:?}", chains[0]) };
-        assert!(halted.reason.contains("another genesis"), "{}", halted.reason);
+        assert!(halted.reason.contains("is damaged"), "{}", halted.reason);
         assert_eq!(chains[1].activity, Some(Activity::Idle(api::Idle {})));
         settle(&node.chains()[0], banks[0].envelope(1)).await;
     });
