@@ -2,7 +2,7 @@
 
 use crate::{
     certificate::{CertificateError, verify_certificate},
-    tip::Tip,
+    tip::{Tip, last_commit_hash},
 };
 use catenary_crypto::{Hash, VerificationItem, sha256, verify_batch};
 use catenary_ledger::{Inadmissible, Ledger, State, check_state};
@@ -19,6 +19,10 @@ pub enum BlockError {
     /// The header is not the one that follows from tip, time, builder and envelopes.
     #[error("the header does not follow from the block before")]
     Header,
+    /// Envelopes or last certificate are not those that the header names. Whoever sent it is at fault, and whoever built the
+    /// header is not: the block that it names may be a good one.
+    #[error("the body is not the one that its header names")]
+    Body,
     /// All of the header follows but for the outcome of the block before: whoever built it came to another state.
     #[error("after the block before the state has root {ours} here, the header says {theirs}")]
     State {
@@ -86,6 +90,11 @@ pub fn check_block(
 ) -> Result<Vec<Arc<Transaction>>, BlockError> {
     let header = &block.header;
     let last_certificate = block.last_certificate.as_ref();
+    if Block::data_hash(&block.envelopes) != header.data_hash
+        || last_commit_hash(last_certificate) != header.last_commit_hash
+    {
+        return Err(BlockError::Body);
+    }
     if header.time <= tip.time {
         return Err(BlockError::Time { last: tip.time, actual: header.time });
     }

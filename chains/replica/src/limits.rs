@@ -27,6 +27,8 @@ pub(crate) const GOSSIP_AGAIN_MS: u64 = 2_000;
 /// Envelopes and bytes of one gossip message.
 pub(crate) const GOSSIP_ENVELOPES_MAX: usize = 1_000;
 pub(crate) const GOSSIP_BYTES_MAX: usize = 1 << 20;
+/// Bodies that wait while another with the same header is judged.
+pub(crate) const BODIES_WAITING_MAX: usize = 4;
 /// Bodies kept per peer for heights that are not reached yet.
 pub(crate) const EARLY_BODIES_PER_PEER_MAX: usize = 4;
 

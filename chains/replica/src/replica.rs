@@ -3,6 +3,7 @@
 use crate::{
     block::BlockError,
     interface::{Committed, Divergence, Effect, Input, Recovered, Step},
+    limits::BODIES_WAITING_MAX,
     memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
     peers::Peers,
@@ -20,7 +21,7 @@ use catenary_consensus::{
 use catenary_crypto::Hash;
 use catenary_types::{Address, Block, Height, Timestamp};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
 };
 
@@ -51,8 +52,8 @@ pub struct Replica {
     build: Option<(Height, u32)>,
     assembling: bool,
     judge: Option<ValueId>,
-    /// Bodies of the next height that are with the worker.
-    checking: BTreeSet<Hash>,
+    /// Bodies of the next height that are with the worker, each with others that came under the same header meanwhile.
+    checking: BTreeMap<Hash, Vec<Arc<Block>>>,
     /// Decided before its body came in.
     decided: Option<Decision>,
     pub(crate) submissions: usize,
@@ -81,7 +82,7 @@ impl Replica {
             build: None,
             assembling: false,
             judge: None,
-            checking: BTreeSet::new(),
+            checking: BTreeMap::new(),
             decided: None,
             submissions: 0,
             last_tick: Timestamp(0),
@@ -333,14 +334,30 @@ impl Replica {
 
     fn check(&mut self, block: Arc<Block>) {
         let hash = block.header.hash();
-        if !self.bodies.contains_key(&hash) && self.checking.insert(hash) {
-            self.work(Job::Check(block));
+        if self.bodies.contains_key(&hash) {
+            return;
+        }
+        match self.checking.entry(hash) {
+            Entry::Vacant(free) => {
+                free.insert(Vec::new());
+                self.work(Job::Check(block));
+            }
+            Entry::Occupied(mut others) if others.get().len() < BODIES_WAITING_MAX => {
+                others.get_mut().push(block)
+            }
+            Entry::Occupied(_) => {}
         }
     }
 
     fn checked(&mut self, block: Arc<Block>, value: ValueId, result: Result<(), BlockError>) {
-        if block.header.height != self.tip.height.next() || !self.checking.remove(&value.block) {
+        if block.header.height != self.tip.height.next() {
             return;
+        }
+        let Some(others) = self.checking.remove(&value.block) else { return };
+        if result == Err(BlockError::Body) {
+            // Nothing is known of the block itself: whoever sent this one lied about it.
+            self.sync.spoiled(&block);
+            return others.into_iter().for_each(|other| self.check(other));
         }
         let synced = self.judge == Some(value);
         let origin = if synced { Origin::Sync } else { Origin::Consensus };

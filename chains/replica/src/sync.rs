@@ -164,6 +164,15 @@ impl Sync {
         self.fed = None;
     }
 
+    /// A fetched block is not what its header says: whoever sent it is not asked again before its next claim.
+    pub(crate) fn spoiled(&mut self, block: &Arc<Block>) {
+        let fetched = self.blocks.get(&block.header.height);
+        let sender = fetched.filter(|(_, fetched)| Arc::ptr_eq(&fetched.block, block)).map(|(peer, _)| *peer);
+        if let Some(peer) = sender {
+            self.refuse(peer);
+        }
+    }
+
     pub(crate) fn check_invariants(&self, tip: Height) {
         assert!(self.blocks.len() <= FETCHED_BLOCKS_MAX, "too many fetched blocks wait");
         assert!(self.blocks.keys().all(|height| *height > tip), "a fetched block outlived its height");

@@ -120,7 +120,7 @@ impl Tip {
             height: self.height.next(),
             time,
             last_block: self.block.as_ref().map(|block| block.hash),
-            last_commit_hash: last_certificate.map_or_else(empty_root, Certificate::hash),
+            last_commit_hash: last_commit_hash(last_certificate),
             data_hash: Block::data_hash(envelopes),
             validators_hash: self.next_validators.hash(),
             next_validators_hash: self.after_next_validators.hash(),
@@ -156,4 +156,9 @@ impl Tip {
     pub fn allows_empty(&self, time: Timestamp) -> bool {
         !self.empty || (self.block.is_some() && time >= self.heartbeat())
     }
+}
+
+/// What a header says of the certificate of the block before.
+pub(crate) fn last_commit_hash(last_certificate: Option<&Certificate>) -> Hash {
+    last_certificate.map_or_else(empty_root, Certificate::hash)
 }

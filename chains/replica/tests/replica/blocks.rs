@@ -1,9 +1,9 @@
 //! A block on its way: built by one node, judged by the others, executed by all.
 
-use crate::node::{Node, START, certify, genesis, key, names, pay, refusal, value, worker};
+use crate::node::{Node, START, certify, from_peer, genesis, key, names, pay, refusal, value, worker};
 use catenary_apps::admin::{AddInstance, AdminCall, SetParameters, SetValidators};
 use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
-use catenary_replica::{Input, Recovered};
+use catenary_replica::{Effect, Input, Job, PeerMessage, Recovered};
 use catenary_types::{Block, Call, Header, Height, Message, Parameters, Receipt, UnixSeconds, Validator};
 use std::sync::Arc;
 
@@ -169,7 +169,7 @@ fn what_weighs_too_much_since_its_instance_is_there_is_forgotten() {
 fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     let (mut builder, mut other) = pair();
     let mut block = (*next_block(&mut builder, 1)).clone();
-    block.header.data_hash = catenary_crypto::empty_root();
+    block.header.consensus_hash = catenary_crypto::empty_root();
     other.consensus.clear();
     other.body(Arc::new(block.clone()));
     assert_eq!(other.verdicts(), [(value(&block), Verdict::Invalid)]);
@@ -177,6 +177,25 @@ fn an_invalid_body_is_told_to_operator_and_consensus_and_kept_nowhere() {
     assert_eq!(other.rejected[0].0, value(&block));
     assert!(other.rejected[0].1.contains("does not follow"), "{:?}", other.rejected);
     assert!(other.journal.is_empty());
+}
+
+#[test]
+fn a_body_that_is_not_its_headers_says_nothing_about_the_block() {
+    let (mut builder, mut other) = pair();
+    let good = next_block(&mut builder, 1);
+    let mut forged = (*good).clone();
+    forged.envelopes[0].push(0);
+    other.consensus.clear();
+    // The good one comes while the worker looks at the forged one.
+    let forged = Arc::new(forged);
+    let step = other.replica.step(other.now, from_peer(PeerMessage::Body(forged.clone())));
+    assert!(matches!(step.effects[..], [Effect::Work(Job::Check(_))]), "{step:?}");
+    other.body(good.clone());
+    assert_eq!(other.verdicts(), []);
+    let done = other.worker.run(Job::Check(forged));
+    other.input(Input::Done(done));
+    assert_eq!(other.verdicts(), [(value(&good), Verdict::Valid)]);
+    assert!(other.rejected.is_empty());
 }
 
 #[test]

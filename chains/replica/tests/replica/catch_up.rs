@@ -102,6 +102,32 @@ fn fetched_blocks_go_to_consensus_one_height_after_the_other_and_are_judged_when
 }
 
 #[test]
+fn a_fetched_block_with_another_body_is_fetched_again_elsewhere_and_stops_nobody() {
+    let fetched = blocks(1);
+    let mut forged = fetched[0].clone();
+    Arc::make_mut(&mut forged.block).envelopes[0].push(0);
+    let mut node = node();
+    let (now, other) = (node.now, Peer(10));
+    node.input(Input::Connected(other));
+    let told = |peer| Input::Peer {
+        peer,
+        message: PeerMessage::Tip(PeerTip { height: Height(100), app_hash: Hash::default() }),
+    };
+    assert_eq!(asked(&mut node, now, told(PEER)), [(Recipients::One(PEER), Height(1))]);
+    node.input(told(other));
+    node.input(from_peer(PeerMessage::Blocks(vec![forged])));
+    node.consensus.clear();
+    node.input(Input::Judge(value(&fetched[0].block)));
+    assert_eq!(node.verdicts(), [], "the block that a quorum decided is not this one");
+    let later = now.plus_ms(TIMEOUT_MS);
+    assert_eq!(asked(&mut node, later, Input::Fired), [(Recipients::One(other), Height(1))]);
+    node.now = later;
+    node.input(Input::Peer { peer: other, message: PeerMessage::Blocks(fetched.clone()) });
+    node.input(Input::Judge(value(&fetched[0].block)));
+    assert_eq!(node.verdicts(), [(value(&fetched[0].block), Verdict::Valid)]);
+}
+
+#[test]
 fn answers_that_nobody_asked_for_or_that_do_not_fit_are_dropped() {
     let fetched = blocks(2);
     let mut swapped = fetched[0].clone();
