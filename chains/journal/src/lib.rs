@@ -26,6 +26,7 @@
 //! - What a scan serves is exactly what was appended, in order. What it withholds stands in the report.
 
 pub mod block_log;
+mod doubled;
 pub mod guard;
 pub mod journal;
 mod layout;

@@ -1,8 +1,9 @@
 //! Scans and verifies a whole block log, one segment at a time.
 
 use super::entry::{self, HEAD_LEN, Head, Read};
-use super::header::{FIRST_ENTRY_OFFSET, HeaderRead, Identity, SegmentHeader};
+use super::header::{FIRST_ENTRY_OFFSET, Identity, SegmentHeader};
 use super::report::{Cause, Damage, Repair, Report, TornTail};
+use crate::doubled::{Doubled, HeaderRead};
 use crate::layout::UnsupportedVersion;
 use crate::tear;
 use catenary_crypto::Hash;

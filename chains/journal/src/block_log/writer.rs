@@ -3,6 +3,7 @@
 use super::entry::{self, Head};
 use super::header::{Identity, SegmentHeader};
 use super::scan::{End, Located};
+use crate::doubled::Doubled;
 use crate::layout::PAYLOAD_BYTES_MAX;
 use catenary_crypto::Hash;
 use thiserror::Error;

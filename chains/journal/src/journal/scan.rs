@@ -2,8 +2,9 @@
 
 use super::record::{ChainTag, JournalId, Record};
 use super::report::{Cause, Damage, Lost, Repair, Report, TornTail};
-use super::segment::{FIRST_BATCH_OFFSET, HeaderRead, SegmentHeader};
+use super::segment::{FIRST_BATCH_OFFSET, SegmentHeader};
 use super::walk::{self, Batch};
+use crate::doubled::{Doubled, HeaderRead};
 use crate::layout::UnsupportedVersion;
 use crate::tear;
 use std::collections::BTreeMap;

@@ -2,18 +2,18 @@
 
 use super::frame::{self, Directory, FrameType, Header, Place};
 use super::record::{ChainTag, JournalId, Record};
-use crate::layout::{CHECKSUM_LEN, Checksum, PAYLOAD_BYTES_MAX, Reader, UnsupportedVersion, checksum};
+use crate::{
+    doubled::Doubled,
+    layout::{PAYLOAD_BYTES_MAX, Reader},
+};
 use catenary_crypto::Hash;
 use thiserror::Error;
 
 /// Version of the journal format that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-const MAGIC: &[u8; 8] = b"CATENJNL";
-const HEADER_LEN: usize = 64;
-
 /// Where the first batch starts: behind the two copies of the header.
-pub(super) const FIRST_BATCH_OFFSET: usize = 2 * HEADER_LEN;
+pub(super) const FIRST_BATCH_OFFSET: usize = 2 * SegmentHeader::LEN;
 
 const _: () = assert!(FIRST_BATCH_OFFSET.is_multiple_of(crate::layout::ALIGNMENT));
 
@@ -35,67 +35,26 @@ pub(super) struct SegmentHeader {
     pub(super) first_batch: u64,
 }
 
-/// What the two copies of a header add up to.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum HeaderRead {
-    Good(SegmentHeader),
-    /// One copy is good, the one at this offset is not.
-    OneBad(SegmentHeader, usize),
-    Bad,
-}
+impl Doubled for SegmentHeader {
+    const MAGIC: &'static [u8; 8] = b"CATENJNL";
+    const VERSION: u32 = VERSION;
+    const CHECKSUM_TAG: &'static [u8] = b"catenary/journal/segment/1";
+    const LEN: usize = 64;
 
-impl SegmentHeader {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(FIRST_BATCH_OFFSET);
-        out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_be_bytes());
+    fn write_fields(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.place.journal.0);
         out.extend_from_slice(&self.place.segment.to_be_bytes());
         out.extend_from_slice(&self.first_batch.to_be_bytes());
         out.extend_from_slice(&[0; 8]);
-        let sum = header_checksum(&out);
-        out.extend_from_slice(&sum);
-        debug_assert_eq!(out.len(), HEADER_LEN);
-        out.extend_from_within(..);
-        out
     }
 
-    pub(super) fn read(segment: &[u8]) -> Result<HeaderRead, UnsupportedVersion> {
-        let [first, second] = [0, HEADER_LEN].map(|at| segment.get(at..at + HEADER_LEN));
-        Ok(match [first, second].map(|copy| copy.and_then(Self::decode)) {
-            [Some(one), Some(two)] if one == two => HeaderRead::Good(one),
-            [Some(_), Some(_)] => HeaderRead::Bad,
-            [Some(one), None] => HeaderRead::OneBad(one, HEADER_LEN),
-            [None, Some(two)] => HeaderRead::OneBad(two, 0),
-            // A flipped bit cannot change both copies, a newer version does.
-            [None, None] => match [first, second].map(|copy| copy.and_then(version)) {
-                [Some(one), Some(two)] if one == two && one != VERSION => {
-                    return Err(UnsupportedVersion { found: one, supported: VERSION });
-                }
-                _ => HeaderRead::Bad,
-            },
-        })
+    fn read_fields(mut fields: Reader<'_>) -> Option<Self> {
+        fields.take(4)?;
+        let journal = JournalId(fields.array()?);
+        let segment = fields.u64()?;
+        Some(Self { place: Place { journal, segment }, first_batch: fields.u64()? })
     }
-
-    fn decode(copy: &[u8]) -> Option<Self> {
-        let (covered, sum) = copy.split_at_checked(HEADER_LEN - CHECKSUM_LEN)?;
-        if version(copy) != Some(VERSION) || header_checksum(covered) != sum {
-            return None;
-        }
-        let mut reader = Reader(&covered[16..]);
-        let journal = JournalId(reader.array()?);
-        let segment = reader.u64()?;
-        Some(Self { place: Place { journal, segment }, first_batch: reader.u64()? })
-    }
-}
-
-fn version(copy: &[u8]) -> Option<u32> {
-    Reader(copy.strip_prefix(MAGIC)?).u32()
-}
-
-fn header_checksum(covered: &[u8]) -> Checksum {
-    checksum(&[b"catenary/journal/segment/1", covered])
 }
 
 /// Turns records into the bytes to append to one segment. The caller writes the bytes of each call with one
