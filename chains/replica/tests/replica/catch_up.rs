@@ -31,7 +31,12 @@ fn blocks(count: u8) -> Vec<FetchedBlock> {
 }
 
 fn tip(height: u64) -> Input {
-    from_peer(PeerMessage::Tip(PeerTip { height: Height(height), app_hash: Hash::default() }))
+    tip_of(PEER, height)
+}
+
+fn tip_of(peer: Peer, height: u64) -> Input {
+    let tip = PeerTip { height: Height(height), app_hash: Hash::default() };
+    Input::Peer { peer, message: PeerMessage::Tip(tip) }
 }
 
 /// Who is asked for what in one step.
@@ -64,12 +69,8 @@ fn who_does_not_answer_in_time_is_not_the_next_one_asked() {
     let mut node = node();
     let (now, other) = (node.now, Peer(10));
     node.input(Input::Connected(other));
-    let told = |peer| Input::Peer {
-        peer,
-        message: PeerMessage::Tip(PeerTip { height: Height(100), app_hash: Hash::default() }),
-    };
-    assert_eq!(asked(&mut node, now, told(PEER)), [(Recipients::One(PEER), Height(1))]);
-    assert_eq!(asked(&mut node, now, told(other)), []);
+    assert_eq!(asked(&mut node, now, tip(100)), [(Recipients::One(PEER), Height(1))]);
+    assert_eq!(asked(&mut node, now, tip_of(other, 100)), []);
     let late = now.plus_ms(TIMEOUT_MS);
     assert_eq!(asked(&mut node, late, Input::Fired), [(Recipients::One(other), Height(1))]);
     assert_eq!(asked(&mut node, late, Input::Disconnected(other)), [(Recipients::One(PEER), Height(1))]);
@@ -109,12 +110,8 @@ fn a_fetched_block_with_another_body_is_fetched_again_elsewhere_and_stops_nobody
     let mut node = node();
     let (now, other) = (node.now, Peer(10));
     node.input(Input::Connected(other));
-    let told = |peer| Input::Peer {
-        peer,
-        message: PeerMessage::Tip(PeerTip { height: Height(100), app_hash: Hash::default() }),
-    };
-    assert_eq!(asked(&mut node, now, told(PEER)), [(Recipients::One(PEER), Height(1))]);
-    node.input(told(other));
+    assert_eq!(asked(&mut node, now, tip(100)), [(Recipients::One(PEER), Height(1))]);
+    node.input(tip_of(other, 100));
     node.input(from_peer(PeerMessage::Blocks(vec![forged])));
     node.consensus.clear();
     node.input(Input::Judge(value(&fetched[0].block)));
