@@ -64,6 +64,11 @@ impl Peers {
         pool.oldest().map(|oldest| oldest.max(self.told_again).plus_ms(GOSSIP_AGAIN_MS))
     }
 
+    /// Whether they are told again now.
+    pub(crate) fn tells_again(&self, now: Timestamp, pool: &Pool) -> bool {
+        self.any() && self.tell_again(pool).is_some_and(|again| again <= now)
+    }
+
     /// What all peers are to be told now.
     pub(crate) fn due(&mut self, now: Timestamp, tip: &Tip, pool: &Pool) -> Vec<PeerMessage> {
         let mut messages = Vec::new();
@@ -78,7 +83,7 @@ impl Peers {
         for transaction in std::mem::take(&mut self.untold) {
             messages.extend(batch.add(&transaction.bytes));
         }
-        if self.tell_again(pool).is_some_and(|again| again <= now) {
+        if self.tells_again(now, pool) {
             self.told_again = now;
             for transaction in pool.overdue(now).take(GOSSIP_ENVELOPES_MAX) {
                 messages.extend(batch.add(&transaction.bytes));

@@ -133,10 +133,10 @@ impl Pool {
     }
 
     /// Those that have waited so long that the others may never have heard of them, the oldest first.
-    pub(crate) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Transaction> {
+    pub(crate) fn overdue(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Transaction>> {
         let overdue =
             self.waiting.values().take_while(move |place| place.since.plus_ms(GOSSIP_AGAIN_MS) <= now);
-        overdue.map(|place| &*place.waiting.transaction)
+        overdue.map(|place| &place.waiting.transaction)
     }
 
     /// Whether the waiting transactions fill a block.

@@ -3,7 +3,7 @@
 use crate::{
     block::BlockError,
     interface::{Committed, Divergence, Effect, Input, Recovered, Step},
-    limits::BODIES_WAITING_MAX,
+    limits::{BODIES_WAITING_MAX, GOSSIP_ENVELOPES_MAX},
     memory::{Memory, Recollection},
     peer::{PeerMessage, Recipients},
     peers::Peers,
@@ -140,7 +140,10 @@ impl Replica {
             }
             Input::Decided(decision) => self.decide(decision),
             Input::Done(done) => self.done(done),
-            Input::Fired => self.pool.expire(now.seconds()),
+            Input::Fired => {
+                self.pool.expire(now.seconds());
+                self.rest();
+            }
         }
         if self.phase == Phase::Diverged {
             return std::mem::take(&mut self.step);
@@ -413,6 +416,11 @@ impl Replica {
 
     /// Tells the others what they should know by now.
     fn talk(&mut self) {
+        if self.peers.tells_again(self.now, &self.pool) {
+            // They will refuse what is void by now, and then it would wait here alone until its time is over.
+            let waiting = self.pool.overdue(self.now).take(GOSSIP_ENVELOPES_MAX).cloned().collect();
+            self.work(Job::Review { waiting, now: self.now });
+        }
         for message in self.peers.due(self.now, &self.tip, &self.pool) {
             self.send(Recipients::All, message);
         }
@@ -471,6 +479,10 @@ impl Replica {
     fn done(&mut self, done: Done) {
         match done {
             Done::Admitted(admitted) => self.admitted(admitted),
+            Done::Reviewed(void) => {
+                void.iter().for_each(|id| self.pool.remove(id));
+                self.rest();
+            }
             Done::Assembled { height, round, block, dropped } => {
                 dropped.iter().for_each(|id| self.pool.remove(id));
                 self.assembled((height, round), block);

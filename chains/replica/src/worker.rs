@@ -38,6 +38,13 @@ pub enum Job {
         /// The node's clock.
         now: Timestamp,
     },
+    /// Judge again what has waited for long: others may refuse it by now.
+    Review {
+        /// The transactions.
+        waiting: Vec<Arc<Transaction>>,
+        /// The node's clock.
+        now: Timestamp,
+    },
     /// Build the next block out of these.
     Assemble {
         /// For this height.
@@ -67,6 +74,8 @@ pub enum Job {
 pub enum Done {
     /// Of [`Job::Admit`].
     Admitted(Admitted),
+    /// Of [`Job::Review`]: what would not be let in any more.
+    Reviewed(Vec<(AccountId, RequestId)>),
     /// Of [`Job::Assemble`]: the block, if there is anything to put into one, and what can never stand in a block.
     Assembled {
         /// For this height.
@@ -198,6 +207,12 @@ impl Worker {
         match job {
             Job::Admit { ticket, envelopes, now } => {
                 Done::Admitted(Admitted { ticket, admissions: self.admit(&envelopes, now) })
+            }
+            Job::Review { waiting, now } => {
+                let refused = waiting.iter().filter(|transaction| {
+                    !matches!(self.admit_form(&transaction.bytes, now), Admission::Fresh(_))
+                });
+                Done::Reviewed(refused.map(|one| (one.body.sender, one.body.request_id)).collect())
             }
             Job::Assemble { height, round, time, proposer, candidates } => {
                 let (block, dropped) = self.assemble(time, proposer, candidates);

@@ -1,7 +1,13 @@
 //! What nodes tell each other of the transactions that wait.
 
-use crate::node::{Node, from_peer, genesis, pay, worker};
+use crate::node::{Node, from_peer, genesis, key, pay, worker};
+use catenary_apps::{
+    accounts::KeyGrant,
+    admin::{self, AdminCall, SetKeys},
+};
+use catenary_consensus::Input as ConsensusInput;
 use catenary_replica::{Effect, Input, Job, PeerMessage, Recovered};
+use catenary_types::{Call, Message, UnixSeconds};
 
 /// How long a transaction waits before it is told again, in milliseconds.
 const AGAIN_MS: u64 = 2_000;
@@ -69,4 +75,41 @@ fn what_waits_already_is_not_checked_again() {
     };
     assert_eq!(checked(vec![known.clone()]), Vec::<Vec<Vec<u8>>>::new());
     assert_eq!(checked(vec![known, fresh.clone()]), [vec![fresh]]);
+}
+
+/// The sender signs with another key from the next block on.
+fn new_key() -> Call {
+    let set = SetKeys { threshold: 1, keys: vec![KeyGrant { key: key(b'Z').public_key(), weight: 1 }] };
+    Call { instance: admin::KIND.parse().unwrap(), message: AdminCall::SetKeys(set).encode() }
+}
+
+#[test]
+fn what_is_void_by_the_time_it_is_told_again_is_forgotten() {
+    let (mut leader, mut node) = (node(), node());
+    let lost = node.envelope('A', 1, vec![pay()]);
+    node.submit(vec![lost]);
+    let change = leader.envelope('A', 2, vec![new_key()]);
+    leader.submit(vec![change]);
+    let block = leader.build().unwrap();
+    leader.decide(&block);
+    node.body(block.clone());
+    node.decide(&block);
+    assert_eq!(node.replica.pool_len(), 1, "nobody has looked at it since");
+    node.now = node.now.plus_ms(AGAIN_MS);
+    node.input(Input::Fired);
+    assert_eq!(node.replica.pool_len(), 0);
+}
+
+#[test]
+fn a_height_that_a_transaction_woke_rests_when_its_time_is_over() {
+    let mut node = node();
+    let until = UnixSeconds(node.now.seconds().0 + 1);
+    let short = node.envelope_until(until, 'A', 1, vec![pay()]);
+    node.submit(vec![short]);
+    assert!(node.replica.is_working());
+    node.now = node.now.plus_ms(2_500);
+    node.consensus.clear();
+    node.input(Input::Fired);
+    assert!(node.consensus.iter().any(|input| matches!(input, ConsensusInput::Rest)));
+    assert_eq!((node.replica.pool_len(), node.replica.is_working()), (0, false));
 }
