@@ -1,0 +1,298 @@
+//! A node's disk: the real bytes of journal, guard and block logs, of which a crash keeps what was flushed and a piece of
+//! what was not.
+
+use catenary_journal::{
+    block_log::{self, Identity},
+    guard::{self, MARK_LEN, Marks},
+    journal::{self, ChainTag, JournalId, Record, Repair, Report},
+};
+use rand::{Rng, rngs::StdRng};
+use std::collections::BTreeMap;
+
+/// A file whose end may not be flushed.
+#[derive(Clone, Default)]
+pub struct File {
+    bytes: Vec<u8>,
+    flushed: usize,
+}
+
+impl File {
+    fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn flush(&mut self) {
+        self.flushed = self.bytes.len();
+    }
+
+    /// Keeps what was flushed and some bytes of the rest.
+    fn crash(&mut self, rng: &mut StdRng) {
+        let kept = rng.random_range(self.flushed..=self.bytes.len());
+        self.bytes.truncate(kept);
+    }
+
+    /// Flips a bit of what was flushed, if there is any.
+    pub fn flip(&mut self, rng: &mut StdRng) {
+        if self.flushed > 0 {
+            let at = rng.random_range(0..self.flushed);
+            self.bytes[at] ^= 1 << rng.random_range(0..8);
+        }
+    }
+}
+
+/// The block log of one chain, in one segment.
+struct Log {
+    file: File,
+    writer: Option<block_log::SegmentWriter>,
+    identity: Identity,
+    /// The newest block that is flushed, and that is written.
+    heights: (u64, u64),
+}
+
+/// A block with its certificate, encoded.
+pub type LoggedBlock = (Vec<u8>, Vec<u8>);
+
+/// Everything a node keeps.
+pub struct Disk {
+    segments: BTreeMap<u64, File>,
+    writer: Option<journal::SegmentWriter>,
+    /// Records that wait for a flush.
+    queued: Vec<Record>,
+    guard: File,
+    marks: Marks,
+    raised: Marks,
+    logs: Vec<Log>,
+    /// Whether there was a journal when the node was started last.
+    pub journal_existed: bool,
+}
+
+/// What a start finds.
+pub struct Found {
+    /// The journal's records.
+    pub records: Vec<Record>,
+    /// What was wrong with it.
+    pub report: Report,
+    /// The guard's marks.
+    pub marks: Marks,
+    /// Whether every one of them reads.
+    pub guard_whole: bool,
+    /// Of each chain, the blocks from height 1 on, up to the first that is damaged.
+    pub blocks: Vec<Vec<LoggedBlock>>,
+    /// Of how many chains the log was damaged.
+    pub damaged_logs: usize,
+}
+
+impl Disk {
+    /// An empty disk for these chains.
+    pub fn new(identities: Vec<Identity>) -> Self {
+        let log = |identity| Log { file: File::default(), writer: None, identity, heights: (0, 0) };
+        Self {
+            segments: BTreeMap::new(),
+            writer: None,
+            queued: Vec::new(),
+            guard: File::default(),
+            marks: Marks::new(),
+            raised: Marks::new(),
+            logs: identities.into_iter().map(log).collect(),
+            journal_existed: false,
+        }
+    }
+
+    /// Queues journal records.
+    pub fn append(&mut self, records: impl IntoIterator<Item = Record>) {
+        self.queued.extend(records);
+    }
+
+    /// Writes and flushes what is queued.
+    pub fn flush_journal(&mut self) {
+        let Some(file) = self.write_journal() else { return };
+        file.flush();
+    }
+
+    fn write_journal(&mut self) -> Option<&mut File> {
+        let writer = self.writer.as_mut()?;
+        let mut bytes = Vec::new();
+        let queued = std::mem::take(&mut self.queued);
+        writer.append(&queued, None, &mut bytes).expect("records fit a batch");
+        let file = self.segments.get_mut(&writer.number())?;
+        file.append(&bytes);
+        Some(file)
+    }
+
+    /// Raises a mark, which waits for a flush.
+    pub fn raise(&mut self, chain: ChainTag, mark: [u8; MARK_LEN]) {
+        let newest = self.raised.entry(chain).or_insert(mark);
+        *newest = mark.max(*newest);
+    }
+
+    /// Writes and flushes the marks.
+    pub fn flush_guard(&mut self) {
+        self.write_guard();
+        self.guard.flush();
+    }
+
+    fn write_guard(&mut self) {
+        if self.guard.bytes.is_empty() {
+            self.guard.append(&guard::file(&Marks::new()));
+        }
+        for (chain, mark) in std::mem::take(&mut self.raised) {
+            self.guard.append(&guard::record(chain, &mark));
+            let newest = self.marks.entry(chain).or_insert(mark);
+            *newest = mark.max(*newest);
+        }
+    }
+
+    /// Writes a block, to be flushed later.
+    pub fn log(&mut self, chain: usize, block: &[u8], certificate: &[u8]) {
+        let Log { file, writer, identity, heights } = &mut self.logs[chain];
+        let writer = writer.get_or_insert_with(|| {
+            let first = identity.first_chain_hash();
+            let (writer, header) = block_log::SegmentWriter::create(identity.clone(), 1, first);
+            file.append(&header);
+            writer
+        });
+        let mut bytes = Vec::new();
+        let located = writer.append(block, certificate, heights.0, &mut bytes).expect("a block fits its log");
+        file.append(&bytes);
+        heights.1 = located.height;
+    }
+
+    /// Flushes a block log; gives the height up to which it is.
+    pub fn flush_log(&mut self, chain: usize) -> u64 {
+        let log = &mut self.logs[chain];
+        log.file.flush();
+        log.heights.0 = log.heights.1;
+        log.heights.0
+    }
+
+    /// The power goes: what was being written is there in part.
+    pub fn crash(&mut self, rng: &mut StdRng) {
+        if rng.random_bool(0.5) {
+            self.write_journal();
+        }
+        if rng.random_bool(0.5) {
+            self.write_guard();
+        }
+        self.queued.clear();
+        self.raised.clear();
+        self.segments.values_mut().for_each(|file| file.crash(rng));
+        self.guard.crash(rng);
+        self.logs.iter_mut().for_each(|log| log.file.crash(rng));
+        self.writer = None;
+    }
+
+    /// Everything is gone.
+    pub fn wipe(&mut self) {
+        let identities = self.logs.drain(..).map(|log| log.identity).collect();
+        *self = Self::new(identities);
+    }
+
+    /// Journal and guard are gone.
+    pub fn lose_votes(&mut self) {
+        self.segments.clear();
+        self.guard = File::default();
+    }
+
+    /// Flips a bit of one file.
+    pub fn flip(&mut self, rng: &mut StdRng) {
+        let files = self.segments.values_mut().chain([&mut self.guard]);
+        let files: Vec<_> = files.chain(self.logs.iter_mut().map(|log| &mut log.file)).collect();
+        let at = rng.random_range(0..files.len());
+        files.into_iter().nth(at).expect("one of them").flip(rng);
+    }
+
+    /// Scans, repairs and opens everything, as a node's start does.
+    pub fn open(&mut self, draw: [u8; 16]) -> Found {
+        self.journal_existed = !self.segments.is_empty();
+        let mut scanner = journal::Scanner::new(self.segments.keys().copied());
+        for (number, file) in &self.segments {
+            scanner.segment(*number, &file.bytes).expect("no other version ever ran");
+        }
+        let scan = scanner.finish();
+        for step in scan.repair {
+            match step {
+                Repair::Truncate { segment, length } => {
+                    if let Some(file) = self.segments.get_mut(&segment) {
+                        file.bytes.truncate(length as usize);
+                    }
+                }
+                Repair::Remove { segment } => drop(self.segments.remove(&segment)),
+            }
+        }
+        self.segments.values_mut().for_each(File::flush);
+        let live: Vec<_> = scan.segments.iter().map(|segment| segment.number).collect();
+        let id = scan.next.journal.unwrap_or(JournalId(draw));
+        let (writer, header) = journal::SegmentWriter::create(id, scan.next.number, scan.next.batch, &live);
+        let mut file = File::default();
+        file.append(&header);
+        file.flush();
+        self.segments.insert(writer.number(), file);
+        self.writer = Some(writer);
+
+        let guard = match self.guard.bytes.is_empty() {
+            true => guard::Scan { marks: Marks::new(), complete: true },
+            false => guard::scan(&self.guard.bytes).expect("no other version ever ran"),
+        };
+        self.guard.bytes = guard::file(&guard.marks);
+        self.guard.flush();
+        self.marks = guard.marks.clone();
+
+        let (mut blocks, mut damaged_logs) = (Vec::new(), 0);
+        for log in &mut self.logs {
+            let (whole, damaged) = log.open();
+            damaged_logs += usize::from(damaged);
+            blocks.push(whole);
+        }
+        Found {
+            records: scan.records,
+            report: scan.report,
+            marks: guard.marks,
+            guard_whole: guard.complete,
+            blocks,
+            damaged_logs,
+        }
+    }
+}
+
+impl Log {
+    /// Scans the log. One that is damaged begins anew with the blocks before the damage: the others have the rest.
+    fn open(&mut self) -> (Vec<LoggedBlock>, bool) {
+        if self.file.bytes.is_empty() {
+            (self.writer, self.heights) = (None, (0, 0));
+            return (Vec::new(), false);
+        }
+        let mut scanner = block_log::Scanner::new(self.identity.clone(), [1]);
+        scanner.segment(1, &self.file.bytes).expect("no other version ever ran");
+        let scan = scanner.finish();
+        let mut blocks: Vec<LoggedBlock> = Vec::new();
+        for located in &scan.blocks {
+            if located.height != blocks.len() as u64 + 1 {
+                break;
+            }
+            let bytes = &self.file.bytes[located.offset as usize..];
+            match block_log::decode_entry(&self.identity, 1, located.offset, bytes) {
+                Ok(entry) => blocks.push((entry.block, entry.certificate)),
+                Err(_) => break,
+            }
+        }
+        let damaged = !scan.report.is_clean();
+        (self.file, self.writer, self.heights) = (File::default(), None, (0, 0));
+        let mut anew = Vec::new();
+        std::mem::swap(&mut anew, &mut blocks);
+        for (block, certificate) in &anew {
+            let Self { file, writer, identity, .. } = self;
+            let writer = writer.get_or_insert_with(|| {
+                let first = identity.first_chain_hash();
+                let (writer, header) = block_log::SegmentWriter::create(identity.clone(), 1, first);
+                file.append(&header);
+                writer
+            });
+            let mut bytes = Vec::new();
+            writer.append(block, certificate, 0, &mut bytes).expect("a block fits its log");
+            file.append(&bytes);
+        }
+        self.heights = (anew.len() as u64, anew.len() as u64);
+        self.file.flush();
+        (anew, damaged)
+    }
+}
