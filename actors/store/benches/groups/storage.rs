@@ -5,7 +5,7 @@ use crate::group::Event;
 use catenary_consensus::{Mark, Record as ConsensusRecord};
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_store::guard::GuardWriter;
-use catenary_store::journal::{Config, JournalWriter};
+use catenary_store::journal::{Completion, Config, JournalWriter, RefusedReason, Urgency};
 use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +34,17 @@ pub(crate) enum Storage {
 pub(crate) struct Disk {
     journal: JournalWriter,
     guard: GuardWriter,
+}
+
+impl Disk {
+    /// Appends, and waits while the queue is full.
+    fn append(&self, urgency: Urgency, mut records: Vec<Record>, mut on_durable: Completion) {
+        while let Err(refused) = self.journal.journal().try_append(urgency, records, on_durable) {
+            assert_eq!(refused.reason, RefusedReason::Busy, "the disk works");
+            (records, on_durable) = (refused.records, refused.on_durable);
+            std::thread::yield_now();
+        }
+    }
 }
 
 impl Storage {
@@ -66,7 +77,7 @@ impl Storage {
             Self::Memory(records) => records.entry((group, height)).or_default().push(body.to_vec()),
             Self::Disk(disk) => {
                 let record = Record { chain: tag, height, kind: KIND_BODY, payload: body.to_vec() };
-                disk.journal.journal().append(vec![record], Box::new(|_| ())).expect("the disk works");
+                disk.append(Urgency::Later, vec![record], Box::new(|_| ()));
             }
         }
     }
@@ -107,8 +118,8 @@ impl Storage {
                         then_mark(mark);
                     }
                 };
-                let records = records.into_iter().map(record).collect();
-                disk.journal.journal().append(records, Box::new(on_durable)).expect("the disk works");
+                let urgency = if mark.is_some() { Urgency::AtOnce } else { Urgency::Later };
+                disk.append(urgency, records.into_iter().map(record).collect(), Box::new(on_durable));
                 false
             }
         }

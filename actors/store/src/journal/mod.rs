@@ -137,6 +137,8 @@ pub struct JournalWriter {
 pub struct Journal {
     shared: Arc<Shared>,
     commands: Sender<Command>,
+    /// Ends the writer's patience.
+    hurry: Sender<()>,
 }
 
 /// What handles and writer thread both see.
@@ -184,6 +186,7 @@ impl Drop for JournalWriter {
     fn drop(&mut self) {
         // A send fails only if the thread is gone already.
         let _ = self.journal.commands.send(Command::Close);
+        self.journal.hurry();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {
@@ -201,18 +204,17 @@ impl Journal {
         on_durable: Completion,
     ) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
-        self.commands.try_send(Command::Append { urgency, records, on_durable }).map_err(
-            |error| match error {
-                TrySendError::Full(command) => self.refuse(command, RefusedReason::Busy),
-                TrySendError::Disconnected(command) => self.refuse(command, self.closed()),
-            },
-        )
+        self.try_send(Command::Append { urgency, records, on_durable }).map_err(|error| match error {
+            TrySendError::Full(command) => self.refuse(command, RefusedReason::Busy),
+            TrySendError::Disconnected(command) => self.refuse(command, self.closed()),
+        })
     }
 
     /// Queues records, which become durable together and in this order; waits while the queue is full. Not for actors.
     pub fn append(&self, records: Vec<Record>, on_durable: Completion) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
         let sent = self.commands.send(Command::Append { urgency: Urgency::AtOnce, records, on_durable });
+        self.hurry();
         sent.map_err(|error| self.refuse(error.0, self.closed()))
     }
 
@@ -224,15 +226,15 @@ impl Journal {
             let flushed = trims.flushed.entry(chain).or_default();
             *flushed = flushed_height.max(*flushed);
         }
-        // If the queue is full the writer is awake anyway.
-        let _ = self.commands.try_send(Command::Trim);
+        // If the queue is full the writer is about to look anyway.
+        let _ = self.try_send(Command::Trim);
     }
 
     /// Every chain of the node has decided a height since this damaged segment was reported, so the loss of a record that nobody
     /// can name no longer matters. Until then such a segment is kept and reported at every start.
     pub fn release(&self, segment: u64) {
         self.shared.trims().released.insert(segment);
-        let _ = self.commands.try_send(Command::Trim);
+        let _ = self.try_send(Command::Trim);
     }
 
     /// Why the journal takes no more records, if it does not.
@@ -246,6 +248,22 @@ impl Journal {
         let [appends, batches, fsyncs, bytes] =
             [appends, batches, fsyncs, bytes].map(|counter| counter.load(Ordering::Relaxed));
         Stats { appends, batches, fsyncs, bytes }
+    }
+
+    /// Queues a command without waiting. Wakes the writer if somebody waits for it, or the queue fills up.
+    fn try_send(&self, command: Command) -> Result<(), TrySendError<Command>> {
+        let waited_for = matches!(command, Command::Append { urgency: Urgency::AtOnce, .. } | Command::Close);
+        let sent = self.commands.try_send(command);
+        let filling = self.commands.capacity().is_some_and(|capacity| 2 * self.commands.len() >= capacity);
+        if waited_for || filling {
+            self.hurry();
+        }
+        sent
+    }
+
+    fn hurry(&self) {
+        // Once is enough, and a writer that is gone needs no hurry.
+        let _ = self.hurry.try_send(());
     }
 
     fn check(

@@ -43,8 +43,9 @@ impl JournalWriter {
         let id = scan.next.journal.unwrap_or_else(draw_id);
         let writer = Writer::start(shared.clone(), config, files, id, &scan.next, scan.segments)?;
         let (commands, queue) = crossbeam_channel::bounded(config.queue_appends.max(1));
-        let thread = threads::spawn("journal", move || writer.run(&queue))?;
-        let journal = Journal { shared, commands };
+        let (hurry, hurried) = crossbeam_channel::bounded(1);
+        let thread = threads::spawn("journal", move || writer.run(&queue, &hurried))?;
+        let journal = Journal { shared, commands, hurry };
         Ok((Self { journal, thread: Some(thread) }, scan.records, scan.report))
     }
 }

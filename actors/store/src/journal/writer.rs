@@ -10,7 +10,7 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 /// The journal's folder.
 pub(super) struct Files {
@@ -96,10 +96,10 @@ impl Writer {
         Ok(writer)
     }
 
-    pub(super) fn run(mut self, queue: &Receiver<Command>) {
+    pub(super) fn run(mut self, queue: &Receiver<Command>, hurry: &Receiver<()>) {
         let mut closes = false;
         while !closes && let Ok(first) = queue.recv() {
-            let group = self.gather(first, queue);
+            let group = self.gather(first, queue, hurry);
             let result = self.commit(&group);
             closes = group.closes;
             self.complete(group, result);
@@ -113,17 +113,17 @@ impl Writer {
         }
     }
 
-    /// What is queued, and what still comes until somebody waits.
-    fn gather(&self, first: Command, queue: &Receiver<Command>) -> Group {
-        let deadline = Instant::now() + self.config.patience;
+    /// What is queued, once somebody waits for some of it. Sleeps until then: most of what comes does not wake it.
+    fn gather(&self, first: Command, queue: &Receiver<Command>, hurry: &Receiver<()>) -> Group {
         let mut group = Group::default();
         group.add(first);
-        while !group.closes && group.bytes < self.config.batch_bytes {
-            let next = match group.urgent {
-                true => queue.try_recv().ok(),
-                false => queue.recv_deadline(deadline).ok(),
-            };
-            let Some(command) = next else { break };
+        // Either way its time has come; and what was sent before is dealt with by what follows.
+        let patience = if group.urgent || group.closes { Duration::ZERO } else { self.config.patience };
+        let _ = hurry.recv_timeout(patience);
+        while !group.closes
+            && group.bytes < self.config.batch_bytes
+            && let Ok(command) = queue.try_recv()
+        {
             group.add(command);
         }
         group
