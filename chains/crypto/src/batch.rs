@@ -46,6 +46,10 @@ impl BatchVerifier {
     /// batch and a node secret will do). A batch that fails is checked item by item, so one bad signature costs time,
     /// never a wrong answer.
     pub fn verify(&mut self, items: &[VerificationItem<'_>], seed: [u8; 32]) -> Vec<Result<(), VerifyError>> {
+        #[cfg(feature = "cheap-suite")]
+        if crate::cheap::is_on() {
+            return items.iter().map(|item| verify(&item.key, item.message, &item.signature)).collect();
+        }
         let mut met = BTreeMap::new();
         if self.all_hold(items, seed, &mut met).is_none() {
             return items.iter().map(|item| verify(&item.key, item.message, &item.signature)).collect();

@@ -93,6 +93,10 @@ impl SigningKey {
 
     /// Signs; the same message always gives the same signature.
     pub fn sign(&self, message: &[u8]) -> Signature {
+        #[cfg(feature = "cheap-suite")]
+        if crate::cheap::is_on() {
+            return crate::cheap::sign(&self.public_key(), message);
+        }
         Signature(self.0.sign(message).to_bytes())
     }
 }
@@ -114,6 +118,10 @@ pub fn signatures_verified() -> u64 {
 /// Checks one signature under ZIP-215.
 pub fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<(), VerifyError> {
     count_verified(1);
+    #[cfg(feature = "cheap-suite")]
+    if crate::cheap::is_on() {
+        return if crate::cheap::sign(key, message) == *signature { Ok(()) } else { Err(VerifyError) };
+    }
     let key = VerificationKey::try_from(VerificationKeyBytes::from(key.0)).map_err(|_| VerifyError)?;
     key.verify(&ZebraSignature::from(signature.0), message).map_err(|_| VerifyError)
 }

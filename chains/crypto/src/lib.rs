@@ -11,6 +11,8 @@
 //! - Secrets have no `Debug` output.
 
 mod batch;
+#[cfg(feature = "cheap-suite")]
+pub mod cheap;
 mod ed25519;
 mod hash;
 mod merkle;

@@ -11,7 +11,7 @@ pub struct Faults {
     pub doubled: u32,
     /// It takes a second longer.
     pub late: u32,
-    /// It is changed on its way.
+    /// It is changed on its way, if it is the liar's.
     pub corrupted: u32,
     /// A question of a router fails, or its answer gets lost.
     pub router: u32,
@@ -64,7 +64,7 @@ impl Faults {
             lost: some(500),
             doubled: some(300),
             late: some(100),
-            corrupted: some(100),
+            corrupted: some(500),
             router: some(1_000),
             slow_disk: some(300),
             crash: some(600),

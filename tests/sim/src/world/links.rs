@@ -23,7 +23,7 @@ impl World {
             self.report.count_many("message doubled", copies - 1);
             for _ in 0..copies {
                 let mut message = Box::new(message.clone());
-                if happens(&mut self.rng, self.faults.corrupted) {
+                if from == self.liar && happens(&mut self.rng, self.faults.corrupted) {
                     self.report.count("message corrupted");
                     corrupt(&mut message, &mut self.rng);
                 }
