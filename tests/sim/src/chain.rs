@@ -10,7 +10,7 @@ use catenary_ledger::Ledger;
 use catenary_relay::gateway::{FinalBlock, SharedBlock};
 use catenary_replica::{
     Copies, Done, Effect, Executed, FETCH_BLOCKS_MAX, FetchedBlock, Input, Job, Memory, PeerMessage,
-    Recipients, Replica, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_record,
+    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_record,
     flushed_record, from_consensus,
 };
 use catenary_types::{
@@ -62,6 +62,8 @@ pub struct Opening<'a> {
     pub ledger: &'a Ledger,
     /// The seed of the validator's key.
     pub seed: [u8; 32],
+    /// Who reports double votes.
+    pub reporter: Reporter,
     /// Blocks of the log.
     pub blocks: Vec<(Vec<u8>, Vec<u8>)>,
     /// Journal records of all chains.
@@ -121,6 +123,7 @@ impl Chain {
         let key = SigningKey::from_seed(&opening.seed);
         let validator = Address::of(&key.public_key());
         let replica = Replica::new(tip, Some(validator), Timeouts::default()).remembering(memory);
+        let replica = replica.reporting(Some(opening.reporter));
         let machine = Machine::New(Some(Signer::new(key, mark)));
         let chain = Self {
             id,

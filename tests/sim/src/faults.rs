@@ -13,6 +13,8 @@ pub struct Faults {
     pub late: u32,
     /// It is changed on its way, if it is the liar's.
     pub corrupted: u32,
+    /// A vote of the liar's says something else to whoever gets it.
+    pub contradicted: u32,
     /// A question of a router fails, or its answer gets lost.
     pub router: u32,
     /// A flush takes fifty times as long.
@@ -44,6 +46,7 @@ impl Faults {
         doubled: 0,
         late: 0,
         corrupted: 0,
+        contradicted: 0,
         router: 0,
         slow_disk: 0,
         crash: 0,
@@ -65,6 +68,7 @@ impl Faults {
             doubled: some(300),
             late: some(100),
             corrupted: some(500),
+            contradicted: some(1_000),
             router: some(1_000),
             slow_disk: some(300),
             crash: some(600),

@@ -12,6 +12,7 @@ use catenary_packet::{
     messages::{CreateClient, Fraction, RegisterCounterparty},
 };
 use catenary_relay::gateway::FinalBlock;
+use catenary_replica::Reporter;
 use catenary_transfer::{Send, Transfer, TransferCall, audit};
 use catenary_types::{
     Amount, AssetId, Body, Call, ChainId, Committee, Genesis, Message, RequestId, Role, UnixSeconds,
@@ -181,6 +182,11 @@ pub fn validator_seed(chain: usize, validator: usize) -> [u8; 32] {
 pub fn relayer(number: usize) -> (AccountName, Arc<SigningKey>) {
     let text = format!("relayer-{number}");
     (name(&text), Arc::new(key(&text)))
+}
+
+/// Who reports double votes: the operator of each chain.
+pub fn reporter() -> Reporter {
+    Reporter { account: name("operator").id(), key: Arc::new(key("operator")) }
 }
 
 fn customer_name(number: usize) -> String {

@@ -14,7 +14,7 @@ use catenary_crypto::Hash;
 use catenary_replica::{Executed, PeerMessage};
 use catenary_transfer::audit;
 use catenary_types::{Address, Height, VoteKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Witness {
     blocks: BTreeMap<(usize, Height), (Hash, Hash)>,
     signed: BTreeMap<Step, Vec<u8>>,
     highest: BTreeMap<usize, Height>,
+    /// Whose votes are not looked at.
+    liars: BTreeSet<Address>,
     violation: Option<Violation>,
 }
 
@@ -99,7 +101,15 @@ impl Witness {
         }
     }
 
+    /// Of this validator nothing is expected.
+    pub fn expect_lies(&mut self, validator: Address) {
+        self.liars.insert(validator);
+    }
+
     fn sign(&mut self, step: Step, said: Vec<u8>) {
+        if self.liars.contains(&step.1) {
+            return;
+        }
         let first = self.signed.entry(step).or_insert_with(|| said.clone());
         if *first != said {
             let (chain, validator, height, round, kind) = step;

@@ -1,9 +1,11 @@
 //! Messages on their way between nodes.
 
 use super::{Event, World};
-use crate::{faults::happens, network::corrupt};
-use catenary_consensus::Peer;
+use crate::{faults::happens, network::corrupt, setup::validator_seed};
+use catenary_consensus::{Message, Peer, ValueId};
+use catenary_crypto::{SigningKey, sha256};
 use catenary_replica::{PeerMessage, Recipients};
+use catenary_types::Address;
 use rand::Rng;
 
 impl World {
@@ -26,6 +28,8 @@ impl World {
                 if from == self.liar && happens(&mut self.rng, self.faults.corrupted) {
                     self.report.count("message corrupted");
                     corrupt(&mut message, &mut self.rng);
+                } else if from == self.liar && happens(&mut self.rng, self.faults.contradicted) {
+                    self.contradict(chain, &mut message);
                 }
                 let mut ms = self.rng.random_range(0..=self.faults.delay_ms);
                 if happens(&mut self.rng, self.faults.late) {
@@ -35,6 +39,21 @@ impl World {
                 self.after(ms, Event::Deliver { from, to: receiver, chain, message });
             }
         }
+    }
+
+    /// Makes a vote of the liar one for something else, well signed.
+    fn contradict(&mut self, chain: usize, message: &mut PeerMessage) {
+        let PeerMessage::Consensus(Message::Vote(signed)) = message else { return };
+        let Some(running) = &self.nodes[self.liar].running else { return };
+        let key = SigningKey::from_seed(&validator_seed(chain, self.liar));
+        let last_time = running.chains[chain].worker().tip().time;
+        if signed.vote.validator != Address::of(&key.public_key()) {
+            return;
+        }
+        let other = ValueId { block: sha256(b"another block"), time: last_time.plus_ms(1) };
+        signed.vote.value = if signed.vote.value.is_some() { None } else { Some(other) };
+        signed.signature = key.sign(&signed.vote.sign_bytes(&self.setup.chains[chain], last_time));
+        self.report.count("vote contradicted");
     }
 
     pub(super) fn deliver(&mut self, from: usize, to: usize, chain: usize, message: PeerMessage) {

@@ -11,14 +11,15 @@ use crate::{
     faults::{Faults, happens},
     report::Report,
     router::{Errand, Router},
-    setup::{CUSTOMERS, Payment, START, Setup},
+    setup::{CUSTOMERS, Payment, START, Setup, validator_seed},
     witness::{Violation, Witness},
 };
 use catenary_consensus::Mark;
+use catenary_crypto::SigningKey;
 use catenary_journal::{block_log::Identity, journal::ChainTag};
 use catenary_replica::{Input, PeerMessage};
 use catenary_transfer::audit;
-use catenary_types::{Height, Message, Timestamp, UnixSeconds};
+use catenary_types::{Address, Height, Message, Timestamp, UnixSeconds};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -154,6 +155,12 @@ impl World {
         }
         self.open_lanes();
         self.faults = Faults::draw(&mut self.rng);
+        if self.faults.contradicted > 0 {
+            for chain in 0..self.layout.chains {
+                let key = SigningKey::from_seed(&validator_seed(chain, self.liar));
+                self.witness.expect_lies(Address::of(&key.public_key()));
+            }
+        }
         if self.layout.forgetful {
             self.faults = Faults { crash: 4_000, damage: 10_000, delay_ms: 60, flush_ms: 20, ..self.faults };
         }
@@ -265,6 +272,9 @@ impl World {
             Out::Final(executed) => {
                 self.witness.block(node, chain, &executed);
                 self.report.blocks += 1;
+                let events = executed.receipts.iter().flat_map(|receipt| &receipt.events);
+                let reports = events.filter(|event| event.kind == "equivocation_reported").count();
+                self.report.count_many("double vote reported on chain", reports as u64);
                 let height = executed.tip.height;
                 self.report.line(self.now, || {
                     let hash = executed.block.header.hash();

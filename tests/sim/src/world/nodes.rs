@@ -5,7 +5,7 @@ use crate::{
     chain::{Chain, Opening},
     faults::happens,
     router::Router,
-    setup::validator_seed,
+    setup::{reporter, validator_seed},
 };
 use catenary_consensus::{Mark, Peer};
 use catenary_journal::journal::ChainTag;
@@ -44,6 +44,7 @@ impl World {
                 genesis: &self.setup.genesis[index],
                 ledger: &self.setup.ledger,
                 seed: validator_seed(index, node),
+                reporter: reporter(),
                 blocks,
                 records: &found.records,
                 copies: Copies {
