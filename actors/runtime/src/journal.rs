@@ -1,12 +1,14 @@
 //! One chain's part of the node's journal: what is appended, and what a rebuild of the chain needs of it.
 
 use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
-use catenary_journal::journal::{ChainTag, Record};
+use catenary_journal::{
+    guard::Marked,
+    journal::{ChainTag, Record},
+};
 use catenary_replica::{Recovered, Tail, UnreadableRecord, body_record, consensus_record, flushed_record};
 use catenary_store::{
-    FileError,
     guard::Guard,
-    journal::{Journal, JournalError, Refused, Urgency},
+    journal::{Beside, Journal, JournalError, Refused, Urgency},
 };
 use catenary_types::{Block, ChainId, Height};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -57,11 +59,11 @@ impl ChainJournal {
     pub fn append_body(&self, block: &Block) -> Result<(), Refused> {
         // Whatever waits for the body is appended later and waits for its own records.
         let body = body_record(self.chain, block);
-        self.append(Urgency::Later, vec![body], Box::new(|_| ()))
+        self.append(Urgency::Later, vec![body], None, Box::new(|_| ()))
     }
 
-    /// Appends what one step of consensus left: for at once if it signed, else for when it does. `on_durable` runs on the writer's thread, or on the guard's: a mark is
-    /// written once the records are on the disk, so that the guard never knows more than the journal.
+    /// Appends what one step of consensus left: for at once if it signed, with its mark to the guard at the same time, else
+    /// for when it does. `on_durable` runs on the writer's thread, once both are on the disk.
     pub fn append_step(
         &self,
         records: Vec<ConsensusRecord>,
@@ -70,17 +72,14 @@ impl ChainJournal {
     ) -> Result<(), Refused> {
         let record = |record: ConsensusRecord| consensus_record(self.chain, record);
         let records = records.into_iter().map(record).collect();
-        let Some(mark) = mark else { return self.append(Urgency::Later, records, on_durable) };
+        let Some(mark) = mark else { return self.append(Urgency::Later, records, None, on_durable) };
         let (guard, chain) = (self.guard.clone(), self.chain);
-        let then_mark = move |result: Result<(), JournalError>| match result {
-            Ok(()) => {
-                let on_mark =
-                    move |result: Result<(), FileError>| on_durable(result.map_err(JournalError::File));
-                guard.raise(chain, mark.encode(), Box::new(on_mark));
-            }
-            Err(error) => on_durable(Err(error)),
-        };
-        self.append(Urgency::AtOnce, records, Box::new(then_mark))
+        let beside: Beside = Box::new(move |batch, done| {
+            let marked = Marked { mark: mark.encode(), batch };
+            // The journal's writer waits for it.
+            guard.raise(chain, marked, Box::new(move |result| drop(done.send(result))));
+        });
+        self.append(Urgency::AtOnce, records, Some(beside), on_durable)
     }
 
     /// What a rebuild of the chain starts from: everything above its newest stored block.
@@ -113,6 +112,7 @@ impl ChainJournal {
         &self,
         urgency: Urgency,
         records: Vec<Record>,
+        beside: Option<Beside>,
         on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
     ) -> Result<(), Refused> {
         let mut present = self.present();
@@ -121,7 +121,10 @@ impl ChainJournal {
         }
         present.tail.extend(records.iter().cloned());
         drop(present);
-        self.journal.try_append(urgency, records, on_durable)
+        match beside {
+            None => self.journal.try_append(urgency, records, on_durable),
+            Some(beside) => self.journal.try_append_beside(records, beside, on_durable),
+        }
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -148,7 +151,7 @@ mod tests {
     fn an_earlier_life_of_a_chain_gets_nothing_in_once_the_next_has_begun() {
         let folder = tempfile::tempdir().unwrap();
         let (writer, ..) = JournalWriter::open(&folder.path().join("journal"), Default::default()).unwrap();
-        let (guard, _) = GuardWriter::open(&folder.path().join("guard")).unwrap();
+        let (guard, _) = GuardWriter::open(&folder.path().join("guard"), None).unwrap();
         let chain_id = "bank-0123456789abcdef-1".parse().unwrap();
         let journal = ChainJournal::new(writer.journal(), guard.guard(), &chain_id, Vec::new());
         let first = journal.take_over();

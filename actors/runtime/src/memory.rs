@@ -8,6 +8,7 @@ use crate::{
     supervisor::{ChainDefinition, NodeParts},
 };
 use catenary_consensus::Mark;
+use catenary_journal::guard::Marked;
 use catenary_replica::{Copies, Memory, Tip};
 use crossbeam_channel::bounded;
 
@@ -47,7 +48,8 @@ fn create_mark(parts: &NodeParts, definition: &ChainDefinition) -> Result<(), St
         // Whoever asked waits below.
         let _ = done.send(result);
     };
-    parts.guard.raise(tag, Mark::nothing().encode(), Box::new(on_durable));
+    let marked = Marked { mark: Mark::nothing().encode(), batch: 0 };
+    parts.guard.raise(tag, marked, Box::new(on_durable));
     match wait.recv() {
         Ok(result) => result.map_err(|error| format!("guard: {error}")),
         Err(_) => Err("guard: it is closed".into()),

@@ -1,16 +1,16 @@
 //! The guard's file on disk: one thread per node with group commit, like the journal.
 //!
 //! It holds, for ever, the newest mark of each chain: the highest message that this node signed there. The journal holds
-//! the messages themselves. A mark goes to the disk after the journal's records have got there, so that no crash leaves
-//! it ahead of the journal, and nothing is sent before both are there.
+//! the messages themselves. A mark goes to the disk at the same time as the journal's records, with the number of their
+//! batch, and nothing is sent before both are there; so after a crash a mark whose batch the journal lacks was never sent,
+//! and is forgotten.
 
 use crate::files;
 use crate::threads;
 use crate::{FileError, OpenError};
-use catenary_journal::guard::{self, MARK_LEN, Marks, RECORD_LEN};
+use catenary_journal::guard::{self, MARK_LEN, Marked, Marks};
 use catenary_journal::journal::ChainTag;
 use crossbeam_channel::{Receiver, Sender};
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ pub struct Found {
     pub marks: Marks,
     /// Whether every record reads. A file that was not there has none: what it holds now was written since.
     pub complete: bool,
+    /// Records forgotten because what they stand for was never sent.
+    pub unsent: usize,
 }
 
 /// Owns the thread; dropping it writes what is queued.
@@ -57,18 +59,19 @@ struct Shared {
 }
 
 enum Command {
-    Raise { chain: ChainTag, mark: [u8; MARK_LEN], on_durable: Completion },
+    Raise { chain: ChainTag, marked: Marked, on_durable: Completion },
     Close,
 }
 
 impl GuardWriter {
     /// Opens the file, creating it if need be, and says what was in it. A damaged file is written anew with what reads.
-    pub fn open(path: &Path) -> Result<(Self, Found), OpenError> {
+    /// `journal_end` is the number of the first batch that the journal does not have, if the journal is whole.
+    pub fn open(path: &Path, journal_end: Option<u64>) -> Result<(Self, Found), OpenError> {
         let found = if path.exists() {
-            let scan = guard::scan(&files::read(path)?)?;
-            Found { marks: scan.marks, complete: scan.complete }
+            let scan = guard::scan(&files::read(path)?, journal_end)?;
+            Found { marks: scan.marks, complete: scan.complete, unsent: scan.unsent }
         } else {
-            Found { marks: Marks::new(), complete: true }
+            Found { marks: Marks::new(), complete: true, unsent: 0 }
         };
         files::replace(path, &guard::file(&found.marks))?;
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
@@ -98,8 +101,8 @@ impl Drop for GuardWriter {
 
 impl Guard {
     /// Queues a mark; never waits.
-    pub fn raise(&self, chain: ChainTag, mark: [u8; MARK_LEN], on_durable: Completion) {
-        if let Err(refused) = self.commands.send(Command::Raise { chain, mark, on_durable })
+    pub fn raise(&self, chain: ChainTag, marked: Marked, on_durable: Completion) {
+        if let Err(refused) = self.commands.send(Command::Raise { chain, marked, on_durable })
             && let Command::Raise { on_durable, .. } = refused.0
         {
             on_durable(Err(closed()));
@@ -108,7 +111,7 @@ impl Guard {
 
     /// The newest mark of a chain that is on the disk.
     pub fn newest(&self, chain: ChainTag) -> Option<[u8; MARK_LEN]> {
-        self.shared.marks().get(&chain).copied()
+        self.shared.marks().get(&chain).map(|marked| marked.mark)
     }
 
     /// Why the guard takes no more marks, if it does not.
@@ -154,9 +157,9 @@ impl Writer {
             let mut completions = Vec::new();
             for command in std::iter::once(first).chain(queue.try_iter()) {
                 match command {
-                    Command::Raise { chain, mark, on_durable } => {
-                        let newest = raised.entry(chain).or_insert(mark);
-                        *newest = mark.max(*newest);
+                    Command::Raise { chain, marked, on_durable } => {
+                        let newest = raised.entry(chain).or_insert(marked);
+                        *newest = marked.max(*newest);
                         completions.push(on_durable);
                     }
                     Command::Close => closes = true,
@@ -171,27 +174,27 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, raised: &BTreeMap<ChainTag, [u8; MARK_LEN]>) -> Result<(), FileError> {
+    fn write(&mut self, raised: &Marks) -> Result<(), FileError> {
         if self.shared.failure.get().is_some() || raised.is_empty() {
             return Ok(());
         }
         let mut marks = self.shared.marks().clone();
-        for (chain, mark) in raised {
-            let newest = marks.entry(*chain).or_insert(*mark);
-            *newest = (*mark).max(*newest);
-        }
-        self.grown += raised.len() * RECORD_LEN;
         if self.grown > GROWTH_MAX {
+            // Only what is acknowledged: what is being raised may yet turn out to be unsent.
             files::replace(&self.path, &guard::file(&marks))?;
             self.file = append_to(&self.path)?;
             self.grown = 0;
             self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
-        } else {
-            let records: Vec<_> =
-                raised.iter().flat_map(|(chain, mark)| guard::record(*chain, mark)).collect();
-            self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
-            self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
-            self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
+        }
+        let records: Vec<_> =
+            raised.iter().flat_map(|(chain, marked)| guard::record(*chain, marked)).collect();
+        self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
+        self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
+        self.grown += records.len();
+        self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
+        for (chain, marked) in raised {
+            let newest = marks.entry(*chain).or_insert(*marked);
+            *newest = (*marked).max(*newest);
         }
         *self.shared.marks() = marks;
         Ok(())
@@ -201,6 +204,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catenary_journal::guard::RECORD_LEN;
     use catenary_crypto::sha256;
     use std::sync::mpsc;
 
@@ -208,9 +212,16 @@ mod tests {
         ChainTag(sha256(&[number]))
     }
 
+    fn marks<const N: usize>(marks: [(u8, u8); N]) -> Marks {
+        let entry =
+            |(number, mark)| (chain(number), Marked { mark: [mark; MARK_LEN], batch: u64::from(mark) });
+        marks.map(entry).into()
+    }
+
     fn raise(guard: &Guard, number: u8, mark: u8) {
         let (done, wait) = mpsc::channel();
-        guard.raise(chain(number), [mark; MARK_LEN], Box::new(move |result| done.send(result).unwrap()));
+        let marked = Marked { mark: [mark; MARK_LEN], batch: u64::from(mark) };
+        guard.raise(chain(number), marked, Box::new(move |result| done.send(result).unwrap()));
         wait.recv().unwrap().unwrap();
     }
 
@@ -218,49 +229,62 @@ mod tests {
     fn marks_survive_and_never_fall() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("guard");
-        let (writer, found) = GuardWriter::open(&path).unwrap();
-        assert_eq!(found, Found { marks: Marks::new(), complete: true });
+        let (writer, found) = GuardWriter::open(&path, None).unwrap();
+        assert_eq!(found, Found { marks: Marks::new(), complete: true, unsent: 0 });
         for (number, mark) in [(1, 5), (2, 7), (1, 3), (1, 6)] {
             raise(&writer.guard(), number, mark);
         }
-        let expected = Marks::from([(chain(1), [6; MARK_LEN]), (chain(2), [7; MARK_LEN])]);
+        let expected = marks([(1, 6), (2, 7)]);
         // As another process would find it if this one died now.
         let copy = folder.path().join("copy");
         std::fs::copy(&path, &copy).unwrap();
-        let (_writer, found) = GuardWriter::open(&copy).unwrap();
-        assert_eq!(found, Found { marks: expected, complete: true });
+        let (_writer, found) = GuardWriter::open(&copy, None).unwrap();
+        assert_eq!(found, Found { marks: expected, complete: true, unsent: 0 });
     }
 
     #[test]
     fn a_file_that_has_grown_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("guard");
-        let (writer, _) = GuardWriter::open(&path).unwrap();
+        let (writer, _) = GuardWriter::open(&path, None).unwrap();
         let many = GROWTH_MAX / RECORD_LEN + 2;
         for at in 0..many {
             let mut mark = [0; MARK_LEN];
             mark[..8].copy_from_slice(&(at as u64).to_be_bytes());
-            writer.guard().raise(chain(1), mark, Box::new(|result| result.unwrap()));
+            writer.guard().raise(chain(1), Marked { mark, batch: 0 }, Box::new(|result| result.unwrap()));
         }
         raise(&writer.guard(), 1, 255);
         assert!(std::fs::metadata(&path).unwrap().len() < GROWTH_MAX as u64);
         drop(writer);
-        assert_eq!(GuardWriter::open(&path).unwrap().1.marks[&chain(1)], [255; MARK_LEN]);
+        assert_eq!(GuardWriter::open(&path, None).unwrap().1.marks, marks([(1, 255)]));
     }
 
     #[test]
     fn damage_is_reported_once_and_what_reads_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("guard");
-        let (writer, _) = GuardWriter::open(&path).unwrap();
+        let (writer, _) = GuardWriter::open(&path, None).unwrap();
         (1..=2).for_each(|number| raise(&writer.guard(), number, number));
         drop(writer);
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[guard::HEADER_LEN + 40] ^= 1;
         std::fs::write(&path, bytes).unwrap();
-        let (writer, found) = GuardWriter::open(&path).unwrap();
-        assert_eq!(found, Found { marks: Marks::from([(chain(2), [2; MARK_LEN])]), complete: false });
+        let (writer, found) = GuardWriter::open(&path, None).unwrap();
+        assert_eq!(found, Found { marks: marks([(2, 2)]), complete: false, unsent: 0 });
         drop(writer);
-        assert!(GuardWriter::open(&path).unwrap().1.complete);
+        assert!(GuardWriter::open(&path, None).unwrap().1.complete);
+    }
+
+    #[test]
+    fn what_was_never_sent_is_forgotten_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard");
+        let (writer, _) = GuardWriter::open(&path, None).unwrap();
+        (5..=6).for_each(|mark| raise(&writer.guard(), 1, mark));
+        drop(writer);
+        let (writer, found) = GuardWriter::open(&path, Some(6)).unwrap();
+        assert_eq!(found, Found { marks: marks([(1, 5)]), complete: true, unsent: 1 });
+        drop(writer);
+        assert_eq!(GuardWriter::open(&path, None).unwrap().1.marks, marks([(1, 5)]));
     }
 }

@@ -126,10 +126,12 @@ impl Node {
         let mut notices = Vec::new();
         let keys = take_keys(&config.chains)?;
         let journal_existed = has_files(&config.data.journal());
-        let (guard, found) = GuardWriter::open(&config.data.guard()).map_err(OpenNodeError::Guard)?;
-        let (writer, mut records, report) =
-            JournalWriter::open(&config.data.journal(), journal::Config::default())
+        let guard_path = config.data.guard();
+        let open_guard = |journal_end| GuardWriter::open(&guard_path, journal_end);
+        let (writer, mut records, report, guard) =
+            JournalWriter::open_after(&config.data.journal(), journal::Config::default(), open_guard)
                 .map_err(OpenNodeError::Journal)?;
+        let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
         }

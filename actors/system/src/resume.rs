@@ -1,7 +1,10 @@
 //! Voting again by the operator's word, for a validator that lost both copies of what it signed and whom nobody can tell.
 
 use catenary_consensus::Mark;
-use catenary_journal::block_log::{Identity, InvalidChainId};
+use catenary_journal::{
+    block_log::{Identity, InvalidChainId},
+    guard::Marked,
+};
 use catenary_runtime::chain_tag;
 use catenary_store::{
     DataDir, FileError, OpenDirError, OpenError,
@@ -65,7 +68,8 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
         return Err(ResumeError::Damaged(report.to_string()));
     }
     let newest = Height(log.written_height());
-    let (guard, _) = GuardWriter::open(&data.guard()).map_err(ResumeError::Guard)?;
+    // Nothing that was signed may be forgotten here, be it unsent: so nothing is said of the journal.
+    let (guard, _) = GuardWriter::open(&data.guard(), None).map_err(ResumeError::Guard)?;
     let (guard, tag) = (guard.guard(), chain_tag(chain_id));
     if let Some(mark) = guard.newest(tag).and_then(|bytes| Mark::decode(&bytes))
         && mark.height > newest
@@ -75,7 +79,8 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
     let (done, durable) = mpsc::channel();
     // Whoever asked waits below.
     let on_durable = Box::new(move |result| drop(done.send(result)));
-    guard.raise(tag, Mark::end_of(newest).encode(), on_durable);
+    let marked = Marked { mark: Mark::end_of(newest).encode(), batch: 0 };
+    guard.raise(tag, marked, on_durable);
     match durable.recv() {
         Ok(result) => result?,
         Err(_) => unreachable!("the guard answers before it ends"),

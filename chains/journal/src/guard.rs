@@ -1,7 +1,9 @@
 //! The guard's file: the newest mark of each chain, the second copy of what was signed.
 //!
-//! A mark is opaque here but for its order: of two marks of a chain the greater bytes count. Records are appended; the
-//! file is written anew when it has grown. Bytes: `docs/formats/guard.md`.
+//! A mark is opaque here but for its order: of two marks of a chain the greater bytes count. It stands with the number of the
+//! journal's batch that holds what was signed. Both are written at the same time, and nothing is sent before both are there;
+//! so a mark whose batch a whole journal does not have was never sent, and does not count. Records are appended; the file is
+//! written anew when it has grown. Bytes: `docs/formats/guard.md`.
 
 use crate::journal::ChainTag;
 use crate::layout::{CHECKSUM_LEN, Checksum, Reader, UnsupportedVersion, checksum};
@@ -12,15 +14,24 @@ pub const MARK_LEN: usize = 45;
 /// Bytes of the file's header.
 pub const HEADER_LEN: usize = 24;
 /// Bytes of a record.
-pub const RECORD_LEN: usize = 32 + MARK_LEN + 3 + CHECKSUM_LEN;
+pub const RECORD_LEN: usize = 32 + MARK_LEN + 3 + 8 + CHECKSUM_LEN;
 
 const MAGIC: &[u8; 8] = b"CATENGRD";
 const VERSION: u32 = 1;
 const HEADER_TAG: &[u8] = b"catenary/guard/header/1";
 const RECORD_TAG: &[u8] = b"catenary/guard/record/1";
 
+/// A mark and the journal's batch that holds what was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Marked {
+    /// The mark.
+    pub mark: [u8; MARK_LEN],
+    /// The batch; 0 if the journal holds nothing of it.
+    pub batch: u64,
+}
+
 /// The newest mark of each chain.
-pub type Marks = BTreeMap<ChainTag, [u8; MARK_LEN]>;
+pub type Marks = BTreeMap<ChainTag, Marked>;
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +40,8 @@ pub struct Scan {
     pub marks: Marks,
     /// Whether every record reads that was ever acknowledged. If not, a newer mark may have been lost.
     pub complete: bool,
+    /// Records left out because what they stand for was never sent.
+    pub unsent: usize,
 }
 
 /// A whole file with these marks.
@@ -39,33 +52,36 @@ pub fn file(marks: &Marks) -> Vec<u8> {
     bytes.extend_from_slice(&[0; 4]);
     let sum = checksum(&[HEADER_TAG, &bytes]);
     bytes.extend_from_slice(&sum);
-    marks.iter().for_each(|(chain, mark)| bytes.extend_from_slice(&record(*chain, mark)));
+    marks.iter().for_each(|(chain, marked)| bytes.extend_from_slice(&record(*chain, marked)));
     bytes
 }
 
 /// A record.
-pub fn record(chain: ChainTag, mark: &[u8; MARK_LEN]) -> [u8; RECORD_LEN] {
+pub fn record(chain: ChainTag, marked: &Marked) -> [u8; RECORD_LEN] {
     let mut bytes = [0; RECORD_LEN];
     bytes[..32].copy_from_slice(chain.0.as_bytes());
-    bytes[32..32 + MARK_LEN].copy_from_slice(mark);
+    bytes[32..32 + MARK_LEN].copy_from_slice(&marked.mark);
+    bytes[80..88].copy_from_slice(&marked.batch.to_be_bytes());
     let sum = checksum(&[RECORD_TAG, &bytes[..RECORD_LEN - CHECKSUM_LEN]]);
     bytes[RECORD_LEN - CHECKSUM_LEN..].copy_from_slice(&sum);
     bytes
 }
 
-/// Reads a file. Any bytes give a result.
+/// Reads a file. Any bytes give a result. `journal_end` is the number of the first batch that the journal does not have, if
+/// the journal is whole: marks of that very batch do not count.
 ///
 /// A last record that is cut short, or zero from its first byte, was never acknowledged. Everything else that does not
 /// read is damage.
-pub fn scan(bytes: &[u8]) -> Result<Scan, UnsupportedVersion> {
-    let mut scan = Scan { marks: Marks::new(), complete: read_header(bytes)? };
+pub fn scan(bytes: &[u8], journal_end: Option<u64>) -> Result<Scan, UnsupportedVersion> {
+    let mut scan = Scan { marks: Marks::new(), complete: read_header(bytes)?, unsent: 0 };
     let records = bytes.get(HEADER_LEN..).unwrap_or_default();
     let (records, _cut) = records.as_chunks::<RECORD_LEN>();
     for (at, bytes) in records.iter().enumerate() {
         match read_record(bytes) {
-            Some((chain, mark)) => {
-                let newest = scan.marks.entry(chain).or_insert(mark);
-                *newest = mark.max(*newest);
+            Some((_, marked)) if Some(marked.batch) == journal_end => scan.unsent += 1,
+            Some((chain, marked)) => {
+                let newest = scan.marks.entry(chain).or_insert(marked);
+                *newest = marked.max(*newest);
             }
             None => {
                 let torn = records[at..].iter().flatten().all(|byte| *byte == 0);
@@ -92,13 +108,15 @@ fn read_header(bytes: &[u8]) -> Result<bool, UnsupportedVersion> {
     }
 }
 
-fn read_record(bytes: &[u8; RECORD_LEN]) -> Option<(ChainTag, [u8; MARK_LEN])> {
+fn read_record(bytes: &[u8; RECORD_LEN]) -> Option<(ChainTag, Marked)> {
     let mut reader = Reader(bytes);
     let chain = ChainTag(reader.hash()?);
     let mark = reader.array()?;
     reader.take(3)?;
+    let batch = u64::from_be_bytes(reader.array()?);
     let sum: Checksum = reader.array()?;
-    (checksum(&[RECORD_TAG, &bytes[..RECORD_LEN - CHECKSUM_LEN]]) == sum).then_some((chain, mark))
+    let marked = Marked { mark, batch };
+    (checksum(&[RECORD_TAG, &bytes[..RECORD_LEN - CHECKSUM_LEN]]) == sum).then_some((chain, marked))
 }
 
 #[cfg(test)]
@@ -110,8 +128,16 @@ mod tests {
         ChainTag(sha256(name.as_bytes()))
     }
 
+    fn marked(mark: u8, batch: u64) -> Marked {
+        Marked { mark: [mark; MARK_LEN], batch }
+    }
+
     fn marks() -> Marks {
-        Marks::from([(chain("one"), [1; MARK_LEN]), (chain("two"), [2; MARK_LEN])])
+        Marks::from([(chain("one"), marked(1, 0x0102)), (chain("two"), marked(2, 7))])
+    }
+
+    fn whole() -> Scan {
+        Scan { marks: marks(), complete: true, unsent: 0 }
     }
 
     #[test]
@@ -122,21 +148,36 @@ mod tests {
     #[test]
     fn a_file_reads_back_and_the_greatest_mark_of_a_chain_counts() {
         let mut bytes = file(&marks());
-        assert_eq!(scan(&bytes), Ok(Scan { marks: marks(), complete: true }));
-        bytes.extend_from_slice(&record(chain("one"), &[9; MARK_LEN]));
-        bytes.extend_from_slice(&record(chain("one"), &[3; MARK_LEN]));
-        let found = scan(&bytes).unwrap();
-        assert_eq!((found.marks[&chain("one")], found.complete), ([9; MARK_LEN], true));
+        assert_eq!(scan(&bytes, None), Ok(whole()));
+        bytes.extend_from_slice(&record(chain("one"), &marked(9, 5)));
+        bytes.extend_from_slice(&record(chain("one"), &marked(3, 6)));
+        let found = scan(&bytes, None).unwrap();
+        assert_eq!((found.marks[&chain("one")], found.complete), (marked(9, 5), true));
+    }
+
+    #[test]
+    fn what_the_journal_does_not_have_was_never_sent_and_does_not_count() {
+        let mut bytes = file(&marks());
+        bytes.extend_from_slice(&record(chain("one"), &marked(9, 0x0103)));
+        let newest = |end| scan(&bytes, end).map(|found| (found.marks[&chain("one")], found.unsent)).unwrap();
+        assert_eq!(newest(Some(0x0103)), (marked(1, 0x0102), 1), "the batch was being written");
+        assert_eq!(newest(Some(0x0104)), (marked(9, 0x0103), 0), "the journal has it");
+        assert_eq!(
+            newest(Some(0x0102)),
+            (marked(9, 0x0103), 1),
+            "it had it, and was replaced by an older one"
+        );
+        assert_eq!(newest(None), (marked(9, 0x0103), 0), "nobody knows");
     }
 
     #[test]
     fn a_tail_that_was_never_acknowledged_is_no_damage() {
         let whole = file(&marks());
         for cut in HEADER_LEN..whole.len() {
-            assert!(scan(&whole[..cut]).unwrap().complete, "cut at {cut}");
+            assert!(scan(&whole[..cut], None).unwrap().complete, "cut at {cut}");
         }
         let zeroed = [whole.clone(), vec![0; 2 * RECORD_LEN]].concat();
-        assert_eq!(scan(&zeroed), Ok(Scan { marks: marks(), complete: true }));
+        assert_eq!(scan(&zeroed, None), Ok(self::whole()));
     }
 
     #[test]
@@ -145,9 +186,10 @@ mod tests {
         for at in 0..whole.len() * 8 {
             let mut flipped = whole.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            let found = scan(&flipped).unwrap();
+            let found = scan(&flipped, None).unwrap();
             assert!(!found.complete, "bit {at}");
-            assert!(found.marks.iter().all(|(chain, mark)| marks().get(chain) == Some(mark)), "bit {at}");
+            let known = |(chain, marked)| marks().get(chain) == Some(marked);
+            assert!(found.marks.iter().all(known), "bit {at}");
         }
     }
 
@@ -157,6 +199,6 @@ mod tests {
         bytes[11] = 2;
         let sum = checksum(&[HEADER_TAG, &bytes[..16]]);
         bytes[16..].copy_from_slice(&sum);
-        assert_eq!(scan(&bytes), Err(UnsupportedVersion { found: 2, supported: 1 }));
+        assert_eq!(scan(&bytes, None), Err(UnsupportedVersion { found: 2, supported: 1 }));
     }
 }

@@ -3,7 +3,7 @@
 
 use catenary_journal::{
     block_log::{self, Identity},
-    guard::{self, MARK_LEN, Marks},
+    guard::{self, MARK_LEN, Marked, Marks},
     journal::{self, ChainTag, JournalId, Record, Repair, Report},
 };
 use rand::{Rng, rngs::StdRng};
@@ -59,8 +59,8 @@ pub struct Disk {
     /// Records that wait for a flush.
     queued: Vec<Record>,
     guard: File,
-    marks: Marks,
-    raised: Marks,
+    /// Marks that wait for a flush.
+    raised: Vec<(ChainTag, [u8; MARK_LEN])>,
     logs: Vec<Log>,
     /// Whether there was a journal when the node was started last.
     pub journal_existed: bool,
@@ -76,6 +76,8 @@ pub struct Found {
     pub marks: Marks,
     /// Whether every one of them reads.
     pub guard_whole: bool,
+    /// How many were never sent.
+    pub unsent: usize,
     /// Of each chain, the blocks from height 1 on, up to the first that is damaged.
     pub blocks: Vec<Vec<LoggedBlock>>,
     /// Of how many chains the log was damaged.
@@ -91,8 +93,7 @@ impl Disk {
             writer: None,
             queued: Vec::new(),
             guard: File::default(),
-            marks: Marks::new(),
-            raised: Marks::new(),
+            raised: Vec::new(),
             logs: identities.into_iter().map(log).collect(),
             journal_existed: false,
         }
@@ -103,43 +104,37 @@ impl Disk {
         self.queued.extend(records);
     }
 
-    /// Writes and flushes what is queued.
-    pub fn flush_journal(&mut self) {
-        let Some(file) = self.write_journal() else { return };
-        file.flush();
-    }
-
-    fn write_journal(&mut self) -> Option<&mut File> {
-        let writer = self.writer.as_mut()?;
-        let mut bytes = Vec::new();
-        let queued = std::mem::take(&mut self.queued);
-        writer.append(&queued, None, &mut bytes).expect("records fit a batch");
-        let file = self.segments.get_mut(&writer.number())?;
-        file.append(&bytes);
-        Some(file)
-    }
-
     /// Raises a mark, which waits for a flush.
     pub fn raise(&mut self, chain: ChainTag, mark: [u8; MARK_LEN]) {
-        let newest = self.raised.entry(chain).or_insert(mark);
-        *newest = mark.max(*newest);
+        self.raised.push((chain, mark));
     }
 
-    /// Writes and flushes the marks.
-    pub fn flush_guard(&mut self) {
-        self.write_guard();
-        self.guard.flush();
-    }
-
-    fn write_guard(&mut self) {
+    /// Writes what is queued to both files, each to be flushed later.
+    pub fn write_batch(&mut self) {
+        let mut number = 0;
+        if let Some(writer) = self.writer.as_mut().filter(|_| !self.queued.is_empty()) {
+            number = writer.next_batch();
+            let mut bytes = Vec::new();
+            let queued = std::mem::take(&mut self.queued);
+            writer.append(&queued, None, &mut bytes).expect("records fit a batch");
+            self.segments.entry(writer.number()).or_default().append(&bytes);
+        }
         if self.guard.bytes.is_empty() {
             self.guard.append(&guard::file(&Marks::new()));
         }
         for (chain, mark) in std::mem::take(&mut self.raised) {
-            self.guard.append(&guard::record(chain, &mark));
-            let newest = self.marks.entry(chain).or_insert(mark);
-            *newest = mark.max(*newest);
+            self.guard.append(&guard::record(chain, &Marked { mark, batch: number }));
         }
+    }
+
+    /// Flushes the journal.
+    pub fn flush_journal(&mut self) {
+        self.segments.values_mut().for_each(File::flush);
+    }
+
+    /// Flushes the guard.
+    pub fn flush_guard(&mut self) {
+        self.guard.flush();
     }
 
     /// Writes a block, to be flushed later.
@@ -167,12 +162,6 @@ impl Disk {
 
     /// The power goes: what was being written is there in part.
     pub fn crash(&mut self, rng: &mut StdRng) {
-        if rng.random_bool(0.5) {
-            self.write_journal();
-        }
-        if rng.random_bool(0.5) {
-            self.write_guard();
-        }
         self.queued.clear();
         self.raised.clear();
         self.segments.values_mut().for_each(|file| file.crash(rng));
@@ -220,6 +209,13 @@ impl Disk {
             }
         }
         self.segments.values_mut().for_each(File::flush);
+        let end = (scan.report.is_clean() && scan.next.batch > 0).then_some(scan.next.batch);
+        let guard = match self.guard.bytes.is_empty() {
+            true => guard::Scan { marks: Marks::new(), complete: true, unsent: 0 },
+            false => guard::scan(&self.guard.bytes, end).expect("no other version ever ran"),
+        };
+        self.guard.bytes = guard::file(&guard.marks);
+        self.guard.flush();
         let live: Vec<_> = scan.segments.iter().map(|segment| segment.number).collect();
         let id = scan.next.journal.unwrap_or(JournalId(draw));
         let (writer, header) = journal::SegmentWriter::create(id, scan.next.number, scan.next.batch, &live);
@@ -228,14 +224,6 @@ impl Disk {
         file.flush();
         self.segments.insert(writer.number(), file);
         self.writer = Some(writer);
-
-        let guard = match self.guard.bytes.is_empty() {
-            true => guard::Scan { marks: Marks::new(), complete: true },
-            false => guard::scan(&self.guard.bytes).expect("no other version ever ran"),
-        };
-        self.guard.bytes = guard::file(&guard.marks);
-        self.guard.flush();
-        self.marks = guard.marks.clone();
 
         let (mut blocks, mut damaged_logs) = (Vec::new(), 0);
         for log in &mut self.logs {
@@ -248,6 +236,7 @@ impl Disk {
             report: scan.report,
             marks: guard.marks,
             guard_whole: guard.complete,
+            unsent: guard.unsent,
             blocks,
             damaged_logs,
         }

@@ -3,9 +3,10 @@
 use crate::Envelope;
 use crate::group::Event;
 use catenary_consensus::{Mark, Record as ConsensusRecord};
+use catenary_journal::guard::Marked;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_store::guard::GuardWriter;
-use catenary_store::journal::{Completion, Config, JournalWriter, RefusedReason, Urgency};
+use catenary_store::journal::{Beside, Completion, Config, JournalWriter, Urgency};
 use crossbeam_channel::Sender;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,13 +38,14 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Appends, and waits while the queue is full.
-    fn append(&self, urgency: Urgency, mut records: Vec<Record>, mut on_durable: Completion) {
-        while let Err(refused) = self.journal.journal().try_append(urgency, records, on_durable) {
-            assert_eq!(refused.reason, RefusedReason::Busy, "the disk works");
-            (records, on_durable) = (refused.records, refused.on_durable);
-            std::thread::yield_now();
-        }
+    /// Appends: at once if something goes beside it, else when that happens next.
+    fn append(&self, records: Vec<Record>, beside: Option<Beside>, on_durable: Completion) {
+        let journal = self.journal.journal();
+        let queued = match beside {
+            None => journal.try_append(Urgency::Later, records, on_durable),
+            Some(beside) => journal.try_append_beside(records, beside, on_durable),
+        };
+        queued.expect("the queue is longer than what the groups can have under way");
     }
 }
 
@@ -54,9 +56,10 @@ impl Storage {
 
     pub(crate) fn disk(folder: &Path) -> Self {
         std::fs::create_dir_all(folder).expect("the folder can be made");
+        let config = Config { queue_appends: 65_536, ..Config::default() };
         let (journal, ..) =
-            JournalWriter::open(&folder.join("journal"), Config::default()).expect("a new journal opens");
-        let (guard, _) = GuardWriter::open(&folder.join("guard")).expect("a new guard opens");
+            JournalWriter::open(&folder.join("journal"), config).expect("a new journal opens");
+        let (guard, _) = GuardWriter::open(&folder.join("guard"), None).expect("a new guard opens");
         Self::Disk(Box::new(Disk { journal, guard }))
     }
 
@@ -77,7 +80,7 @@ impl Storage {
             Self::Memory(records) => records.entry((group, height)).or_default().push(body.to_vec()),
             Self::Disk(disk) => {
                 let record = Record { chain: tag, height, kind: KIND_BODY, payload: body.to_vec() };
-                disk.append(Urgency::Later, vec![record], Box::new(|_| ()));
+                disk.append(vec![record], None, Box::new(|_| ()));
             }
         }
     }
@@ -104,22 +107,20 @@ impl Storage {
                     // The host is gone once the run has ended.
                     let _ = done.send((node, Event::Durable { group, number }));
                 };
-                let guard = disk.guard.guard();
-                let then_mark = move |mark: Mark| {
-                    let on_mark = move |result: Result<(), _>| {
-                        result.expect("the disk works");
-                        tell();
-                    };
-                    guard.raise(tag, mark.encode(), Box::new(on_mark));
-                };
-                let on_durable = move |result: Result<(), _>| {
+                let on_durable = Box::new(move |result: Result<(), _>| {
                     result.expect("the disk works");
-                    if let Some(mark) = mark {
-                        then_mark(mark);
+                    if mark.is_some() {
+                        tell();
                     }
-                };
-                let urgency = if mark.is_some() { Urgency::AtOnce } else { Urgency::Later };
-                disk.append(urgency, records.into_iter().map(record).collect(), Box::new(on_durable));
+                });
+                let guard = disk.guard.guard();
+                let beside = mark.map(|mark| -> Beside {
+                    Box::new(move |batch, done| {
+                        let marked = Marked { mark: mark.encode(), batch };
+                        guard.raise(tag, marked, Box::new(move |result| drop(done.send(result))));
+                    })
+                });
+                disk.append(records.into_iter().map(record).collect(), beside, on_durable);
                 false
             }
         }

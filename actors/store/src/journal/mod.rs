@@ -32,6 +32,11 @@ use thiserror::Error;
 /// knows whether they are on the disk. Must not block.
 pub type Completion = Box<dyn FnOnce(Result<(), JournalError>) + Send>;
 
+/// Begins what must reach the disk together with an append, elsewhere and at the same time. Runs on the writer thread when
+/// the records are about to be written, with the number of their batch (0 if there are no records); says through the sender
+/// how it ended, and the append completes after that. Must not block.
+pub type Beside = Box<dyn FnOnce(u64, Sender<Result<(), FileError>>) + Send>;
+
 /// Sizes of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -168,6 +173,7 @@ enum Command {
     Append {
         urgency: Urgency,
         records: Vec<Record>,
+        beside: Option<Beside>,
         on_durable: Completion,
     },
     /// Trims changed.
@@ -203,8 +209,29 @@ impl Journal {
         records: Vec<Record>,
         on_durable: Completion,
     ) -> Result<(), Refused> {
+        self.queue(urgency, records, None, on_durable)
+    }
+
+    /// As [`Self::try_append`], at once, and together with something beside it.
+    pub fn try_append_beside(
+        &self,
+        records: Vec<Record>,
+        beside: Beside,
+        on_durable: Completion,
+    ) -> Result<(), Refused> {
+        self.queue(Urgency::AtOnce, records, Some(beside), on_durable)
+    }
+
+    fn queue(
+        &self,
+        urgency: Urgency,
+        records: Vec<Record>,
+        beside: Option<Beside>,
+        on_durable: Completion,
+    ) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
-        self.try_send(Command::Append { urgency, records, on_durable }).map_err(|error| match error {
+        let command = Command::Append { urgency, records, beside, on_durable };
+        self.try_send(command).map_err(|error| match error {
             TrySendError::Full(command) => self.refuse(command, RefusedReason::Busy),
             TrySendError::Disconnected(command) => self.refuse(command, self.closed()),
         })
@@ -213,7 +240,8 @@ impl Journal {
     /// Queues records, which become durable together and in this order; waits while the queue is full. Not for actors.
     pub fn append(&self, records: Vec<Record>, on_durable: Completion) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
-        let sent = self.commands.send(Command::Append { urgency: Urgency::AtOnce, records, on_durable });
+        let urgency = Urgency::AtOnce;
+        let sent = self.commands.send(Command::Append { urgency, records, beside: None, on_durable });
         self.hurry();
         sent.map_err(|error| self.refuse(error.0, self.closed()))
     }

@@ -16,10 +16,33 @@ impl JournalWriter {
         Self::open_with(dir, config, Box::new(files::create_new))
     }
 
+    /// As [`Self::open`]. Before anything is written, `meanwhile` is told the number of the first batch that the journal does
+    /// not have, if the journal is there and whole.
+    pub fn open_after<T>(
+        dir: &Path,
+        config: Config,
+        meanwhile: impl FnOnce(Option<u64>) -> T,
+    ) -> Result<(Self, Vec<Record>, Report, T), OpenError> {
+        let mut outcome = None;
+        let create = Box::new(files::create_new);
+        let note = |end| outcome = Some(meanwhile(end));
+        let (writer, records, report) = Self::open_noting(dir, config, create, note)?;
+        Ok((writer, records, report, outcome.expect("an opening that succeeds has come by there")))
+    }
+
     pub(super) fn open_with(
         dir: &Path,
         config: Config,
         create: Create,
+    ) -> Result<(Self, Vec<Record>, Report), OpenError> {
+        Self::open_noting(dir, config, create, |_| ())
+    }
+
+    fn open_noting(
+        dir: &Path,
+        config: Config,
+        create: Create,
+        note_end: impl FnOnce(Option<u64>),
     ) -> Result<(Self, Vec<Record>, Report), OpenError> {
         files::create_dir(dir)?;
         let files = Files::new(dir, create);
@@ -39,6 +62,9 @@ impl JournalWriter {
             files::sync_dir(dir)?;
         }
 
+        // A journal that is empty is none: it may be all that is left of one.
+        let whole = scan.report.is_clean() && scan.next.batch > 0;
+        note_end(whole.then_some(scan.next.batch));
         let shared = Arc::new(Shared::default());
         let id = scan.next.journal.unwrap_or_else(draw_id);
         let writer = Writer::start(shared.clone(), config, files, id, &scan.next, scan.segments)?;

@@ -1,12 +1,12 @@
 //! The writer thread: gathers, writes, flushes, completes.
 
-use super::{Command, Completion, Config, Counters, JournalError, Shared, Urgency};
+use super::{Beside, Command, Completion, Config, Counters, JournalError, Shared, Urgency};
 use crate::FileError;
 use crate::files::{self, Create};
 use catenary_journal::journal::{JournalId, Next, Record, SegmentSummary, SegmentWriter};
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, unbounded};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +57,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Group {
     appends: Vec<(Vec<Record>, Completion)>,
+    /// What goes to the disk beside which append.
+    besides: Vec<(usize, Beside)>,
     bytes: usize,
     /// Whether somebody waits for it.
     urgent: bool,
@@ -66,7 +68,8 @@ struct Group {
 impl Group {
     fn add(&mut self, command: Command) {
         match command {
-            Command::Append { urgency, records, on_durable } => {
+            Command::Append { urgency, records, beside, on_durable } => {
+                self.besides.extend(beside.map(|beside| (self.appends.len(), beside)));
                 self.urgent |= urgency == Urgency::AtOnce;
                 self.bytes += records.iter().map(|record| record.payload.len()).sum::<usize>();
                 self.appends.push((records, on_durable));
@@ -99,8 +102,8 @@ impl Writer {
     pub(super) fn run(mut self, queue: &Receiver<Command>, hurry: &Receiver<()>) {
         let mut closes = false;
         while !closes && let Ok(first) = queue.recv() {
-            let group = self.gather(first, queue, hurry);
-            let result = self.commit(&group);
+            let mut group = self.gather(first, queue, hurry);
+            let result = self.commit(&mut group);
             closes = group.closes;
             self.complete(group, result);
         }
@@ -129,8 +132,8 @@ impl Writer {
         group
     }
 
-    /// One write and one flush for the whole group.
-    fn commit(&mut self, group: &Group) -> Result<(), JournalError> {
+    /// One write and one flush for the whole group, with what goes beside it.
+    fn commit(&mut self, group: &mut Group) -> Result<(), JournalError> {
         if let Some(failure) = self.failure() {
             return Err(failure);
         }
@@ -141,10 +144,28 @@ impl Writer {
         result
     }
 
-    fn write(&mut self, group: &Group) -> Result<(), FileError> {
+    fn write(&mut self, group: &mut Group) -> Result<(), FileError> {
         if self.segment.len() >= self.config.segment_bytes {
             self.rotate()?;
         }
+        let batch = self.segment.next_batch();
+        let (done, besides) = unbounded();
+        let begun = group.besides.len();
+        for (append, beside) in std::mem::take(&mut group.besides) {
+            let in_batch = !group.appends[append].0.is_empty();
+            beside(if in_batch { batch } else { 0 }, done.clone());
+        }
+        drop(done);
+        self.write_records(group)?;
+        let ended = besides.iter().collect::<Result<Vec<()>, _>>()?.len();
+        if ended == begun {
+            return Ok(());
+        }
+        let given_up = io::Error::other("what goes beside the journal was given up");
+        Err(FileError::of("flush", &self.files.path(self.current.number))(given_up))
+    }
+
+    fn write_records(&mut self, group: &Group) -> Result<(), FileError> {
         let records = || group.appends.iter().flat_map(|(records, _)| records);
         let dropped = take_flushed(&mut self.closed, &self.shared);
         if records().next().is_none() && dropped.is_empty() {

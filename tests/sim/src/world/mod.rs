@@ -55,10 +55,8 @@ enum Event {
     Deliver { from: usize, to: usize, chain: usize, message: Box<PeerMessage> },
     /// Something comes back to a chain.
     Local { node: usize, life: u64, chain: usize, local: Local },
-    /// The journal of a node is written, and then marks are.
-    JournalFlush { node: usize, life: u64 },
-    /// The guard of a node is written; these signatures are on disk then.
-    GuardFlush { node: usize, life: u64, signed: Vec<(usize, u64)> },
+    /// The journal of a node is flushed, or its guard.
+    Flushed { node: usize, life: u64, guard: bool },
     /// A block log is flushed.
     LogFlush { node: usize, life: u64, chain: usize },
     /// Something comes back to a router.
@@ -80,7 +78,8 @@ struct Node {
     skew: i64,
     /// What waits for the next flush of the journal: marks, each with its chain and number.
     signing: Vec<(usize, Mark, u64)>,
-    flushing: bool,
+    /// What is being flushed: signatures, each with its chain, and of how many files.
+    flushing: Option<(Vec<(usize, u64)>, usize)>,
     running: Option<Running>,
 }
 
@@ -124,7 +123,7 @@ impl World {
             life: 0,
             skew: 0,
             signing: Vec::new(),
-            flushing: false,
+            flushing: None,
             running: None,
         };
         let nodes = (0..layout.nodes).map(node).collect();
@@ -200,22 +199,14 @@ impl World {
                     self.step(node, chain, |running, now, out| running.local(now, local, out));
                 }
             }
-            Event::JournalFlush { node, life } if self.lives(node, life) => self.flush_journal(node),
-            Event::GuardFlush { node, life, signed } if self.lives(node, life) => {
-                self.nodes[node].disk.flush_guard();
-                for (chain, number) in signed {
-                    self.step(node, chain, |running, now, out| {
-                        running.local(now, Local::Durable(number), out);
-                    });
-                }
-            }
+            Event::Flushed { node, life, guard } if self.lives(node, life) => self.flushed(node, guard),
             Event::LogFlush { node, life, chain } if self.lives(node, life) => {
                 let flushed = Height(self.nodes[node].disk.flush_log(chain));
                 if let Some(running) = &mut self.nodes[node].running {
                     running.chains[chain].trim(flushed);
                 }
             }
-            Event::JournalFlush { .. } | Event::GuardFlush { .. } | Event::LogFlush { .. } => {}
+            Event::Flushed { .. } | Event::LogFlush { .. } => {}
             Event::Errand { node, life, errand } => {
                 if self.lives(node, life) {
                     self.errand(node, *errand);
@@ -260,10 +251,7 @@ impl World {
             Out::Append(records) => self.nodes[node].disk.append(records),
             Out::Sign(mark, number) => {
                 self.nodes[node].signing.push((chain, mark, number));
-                if !std::mem::replace(&mut self.nodes[node].flushing, true) {
-                    let ms = self.flush_ms();
-                    self.after(ms, Event::JournalFlush { node, life });
-                }
+                self.flush(node);
             }
             Out::Later(local) => {
                 let ms = self.rng.random_range(0..=1);
@@ -305,18 +293,42 @@ impl World {
         ms
     }
 
-    fn flush_journal(&mut self, node: usize) {
-        let ms = self.flush_ms();
+    /// Writes journal and guard and has both flushed at once, unless that is under way: then what is queued comes next.
+    fn flush(&mut self, node: usize) {
         let Node { disk, signing, flushing, life, .. } = &mut self.nodes[node];
-        *flushing = false;
-        disk.flush_journal();
+        if flushing.is_some() || signing.is_empty() {
+            return;
+        }
         let mut signed = Vec::new();
         for (chain, mark, number) in std::mem::take(signing) {
             disk.raise(ChainTag::of(self.setup.chains[chain].as_str()), mark.encode());
             signed.push((chain, number));
         }
+        disk.write_batch();
+        *flushing = Some((signed, 2));
         let life = *life;
-        self.after(ms, Event::GuardFlush { node, life, signed });
+        for guard in [false, true] {
+            let ms = self.flush_ms();
+            self.after(ms, Event::Flushed { node, life, guard });
+        }
+    }
+
+    fn flushed(&mut self, node: usize, guard: bool) {
+        let Node { disk, flushing, .. } = &mut self.nodes[node];
+        if guard {
+            disk.flush_guard()
+        } else {
+            disk.flush_journal()
+        }
+        let Some((signed, files)) = flushing.take() else { return };
+        if files > 1 {
+            *flushing = Some((signed, files - 1));
+            return;
+        }
+        for (chain, number) in signed {
+            self.step(node, chain, |running, now, out| running.local(now, Local::Durable(number), out));
+        }
+        self.flush(node);
     }
 
     // Customers.

@@ -19,6 +19,7 @@ impl World {
         let tags = self.setup.chains.iter().map(|id| ChainTag::of(id.as_str()));
         let disk = &mut self.nodes[node].disk;
         tags.for_each(|tag| disk.raise(tag, Mark::nothing().encode()));
+        disk.write_batch();
         disk.flush_guard();
     }
 
@@ -34,10 +35,11 @@ impl World {
         self.report.count_many("damaged log begun anew", found.damaged_logs as u64);
         self.report.count_many("damaged journal", u64::from(!found.report.is_clean()));
         self.report.count_many("damaged guard", u64::from(!found.guard_whole));
+        self.report.count_many("mark that was never sent", found.unsent as u64);
         let mut chains = Vec::new();
         for (index, blocks) in found.blocks.into_iter().enumerate() {
             let tag = ChainTag::of(self.setup.chains[index].as_str());
-            let mark = found.marks.get(&tag).and_then(Mark::decode);
+            let mark = found.marks.get(&tag).and_then(|marked| Mark::decode(&marked.mark));
             let whole = self.layout.forgetful;
             let suspect = |tag, height| found.report.is_suspect(tag, height);
             let opened = Chain::open(Opening {
@@ -99,7 +101,7 @@ impl World {
         let Node { disk, signing, flushing, .. } = &mut self.nodes[node];
         disk.crash(&mut self.rng);
         signing.clear();
-        *flushing = false;
+        *flushing = None;
         if node == self.victim && happens(&mut self.rng, self.faults.damage) {
             self.damage(node);
         }
