@@ -12,14 +12,15 @@ use catenary_journal::guard::{self, MARK_LEN, Marked, Marks};
 use catenary_journal::journal::ChainTag;
 use crossbeam_channel::{Receiver, Sender};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
-/// The file is written anew when it has grown by this much, in bytes.
-const GROWTH_MAX: usize = 1 << 20;
+/// Room for records behind those that a file begins with, in bytes. It is there from the beginning, so that a flush need not
+/// wait until the file has grown.
+const ROOM: usize = 1 << 20;
 
 /// Runs on the guard's thread once the mark is flushed, or with the error; then every later one fails too.
 pub type Completion = Box<dyn FnOnce(Result<(), FileError>) + Send>;
@@ -73,10 +74,9 @@ impl GuardWriter {
         } else {
             Found { marks: Marks::new(), complete: true, unsent: 0 }
         };
-        files::replace(path, &guard::file(&found.marks))?;
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
-        let writer =
-            Writer { file: append_to(path)?, path: path.to_path_buf(), grown: 0, shared: shared.clone() };
+        let file = begin(path, &found.marks)?;
+        let writer = Writer { file, path: path.to_path_buf(), room: ROOM, shared: shared.clone() };
         // Each chain has at most a few marks under way, which bounds the queue.
         let (commands, queue) = crossbeam_channel::unbounded();
         let thread = threads::spawn("guard", move || writer.run(&queue))?;
@@ -137,15 +137,22 @@ fn closed() -> FileError {
     FileError::of("write", Path::new("guard"))(gone)
 }
 
-fn append_to(path: &Path) -> Result<File, FileError> {
-    OpenOptions::new().append(true).open(path).map_err(FileError::of("open", path))
+/// A file with these marks and room for more, ready for the next.
+fn begin(path: &Path, marks: &Marks) -> Result<File, FileError> {
+    let mut bytes = guard::file(marks);
+    let used = bytes.len();
+    bytes.resize(used + ROOM, 0);
+    files::replace(path, &bytes)?;
+    let mut file = OpenOptions::new().write(true).open(path).map_err(FileError::of("open", path))?;
+    file.seek(SeekFrom::Start(used as u64)).map_err(FileError::of("seek in", path))?;
+    Ok(file)
 }
 
 struct Writer {
     path: PathBuf,
     file: File,
-    /// Bytes appended since the file was written as a whole.
-    grown: usize,
+    /// Bytes that are there for further records.
+    room: usize,
     shared: Arc<Shared>,
 }
 
@@ -179,18 +186,16 @@ impl Writer {
             return Ok(());
         }
         let mut marks = self.shared.marks().clone();
-        if self.grown > GROWTH_MAX {
-            // Only what is acknowledged: what is being raised may yet turn out to be unsent.
-            files::replace(&self.path, &guard::file(&marks))?;
-            self.file = append_to(&self.path)?;
-            self.grown = 0;
-            self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
-        }
         let records: Vec<_> =
             raised.iter().flat_map(|(chain, marked)| guard::record(*chain, marked)).collect();
+        if records.len() > self.room {
+            // Only what is acknowledged: what is being raised may yet turn out to be unsent.
+            (self.file, self.room) = (begin(&self.path, &marks)?, ROOM);
+            self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
+        }
         self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
         self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
-        self.grown += records.len();
+        self.room = self.room.saturating_sub(records.len());
         self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
         for (chain, marked) in raised {
             let newest = marks.entry(*chain).or_insert(*marked);
@@ -204,8 +209,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catenary_journal::guard::RECORD_LEN;
     use catenary_crypto::sha256;
+    use catenary_journal::guard::RECORD_LEN;
     use std::sync::mpsc;
 
     fn chain(number: u8) -> ChainTag {
@@ -247,14 +252,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("guard");
         let (writer, _) = GuardWriter::open(&path, None).unwrap();
-        let many = GROWTH_MAX / RECORD_LEN + 2;
+        let many = ROOM / RECORD_LEN + 2;
         for at in 0..many {
             let mut mark = [0; MARK_LEN];
             mark[..8].copy_from_slice(&(at as u64).to_be_bytes());
             writer.guard().raise(chain(1), Marked { mark, batch: 0 }, Box::new(|result| result.unwrap()));
         }
         raise(&writer.guard(), 1, 255);
-        assert!(std::fs::metadata(&path).unwrap().len() < GROWTH_MAX as u64);
+        assert!(std::fs::metadata(&path).unwrap().len() < 2 * ROOM as u64);
         drop(writer);
         assert_eq!(GuardWriter::open(&path, None).unwrap().1.marks, marks([(1, 255)]));
     }

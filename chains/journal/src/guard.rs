@@ -70,23 +70,21 @@ pub fn record(chain: ChainTag, marked: &Marked) -> [u8; RECORD_LEN] {
 /// Reads a file. Any bytes give a result. `journal_end` is the number of the first batch that the journal does not have, if
 /// the journal is whole: marks of that very batch do not count.
 ///
-/// A last record that is cut short, or zero from its first byte, was never acknowledged. Everything else that does not
-/// read is damage.
+/// The room behind the records is zero, or the file ends; a last record that is cut short by its end was never acknowledged.
+/// Everything else that does not read is damage, be it a record that was being written.
 pub fn scan(bytes: &[u8], journal_end: Option<u64>) -> Result<Scan, UnsupportedVersion> {
     let mut scan = Scan { marks: Marks::new(), complete: read_header(bytes)?, unsent: 0 };
     let records = bytes.get(HEADER_LEN..).unwrap_or_default();
+    let written = records.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let (records, _cut) = records.as_chunks::<RECORD_LEN>();
-    for (at, bytes) in records.iter().enumerate() {
+    for bytes in &records[..written.div_ceil(RECORD_LEN).min(records.len())] {
         match read_record(bytes) {
             Some((_, marked)) if Some(marked.batch) == journal_end => scan.unsent += 1,
             Some((chain, marked)) => {
                 let newest = scan.marks.entry(chain).or_insert(marked);
                 *newest = marked.max(*newest);
             }
-            None => {
-                let torn = records[at..].iter().flatten().all(|byte| *byte == 0);
-                scan.complete &= torn;
-            }
+            None => scan.complete = false,
         }
     }
     Ok(scan)
