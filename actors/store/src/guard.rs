@@ -111,7 +111,7 @@ impl Guard {
 
     /// The newest mark of a chain that is on the disk.
     pub fn newest(&self, chain: ChainTag) -> Option<[u8; MARK_LEN]> {
-        self.shared.marks().get(&chain).map(|marked| marked.mark)
+        self.shared.marks().get(&chain).copied()
     }
 
     /// Why the guard takes no more marks, if it does not.
@@ -160,13 +160,12 @@ impl Writer {
     fn run(mut self, queue: &Receiver<Command>) {
         let mut closes = false;
         while !closes && let Ok(first) = queue.recv() {
-            let mut raised = Marks::new();
+            let mut raised = Vec::new();
             let mut completions = Vec::new();
             for command in std::iter::once(first).chain(queue.try_iter()) {
                 match command {
                     Command::Raise { chain, marked, on_durable } => {
-                        let newest = raised.entry(chain).or_insert(marked);
-                        *newest = marked.max(*newest);
+                        raised.push((chain, marked));
                         completions.push(on_durable);
                     }
                     Command::Close => closes = true,
@@ -181,7 +180,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, raised: &Marks) -> Result<(), FileError> {
+    fn write(&mut self, raised: &[(ChainTag, Marked)]) -> Result<(), FileError> {
         if self.shared.failure.get().is_some() || raised.is_empty() {
             return Ok(());
         }
@@ -198,8 +197,7 @@ impl Writer {
         self.room = self.room.saturating_sub(records.len());
         self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
         for (chain, marked) in raised {
-            let newest = marks.entry(*chain).or_insert(*marked);
-            *newest = (*marked).max(*newest);
+            guard::raise(&mut marks, *chain, marked.mark);
         }
         *self.shared.marks() = marks;
         Ok(())
@@ -218,9 +216,7 @@ mod tests {
     }
 
     fn marks<const N: usize>(marks: [(u8, u8); N]) -> Marks {
-        let entry =
-            |(number, mark)| (chain(number), Marked { mark: [mark; MARK_LEN], batch: u64::from(mark) });
-        marks.map(entry).into()
+        marks.map(|(number, mark)| (chain(number), [mark; MARK_LEN])).into()
     }
 
     fn raise(guard: &Guard, number: u8, mark: u8) {
@@ -291,5 +287,19 @@ mod tests {
         assert_eq!(found, Found { marks: marks([(1, 5)]), complete: true, unsent: 1 });
         drop(writer);
         assert_eq!(GuardWriter::open(&path, None).unwrap().1.marks, marks([(1, 5)]));
+    }
+
+    #[test]
+    fn what_counted_once_counts_whatever_becomes_of_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("guard");
+        let (writer, _) = GuardWriter::open(&path, None).unwrap();
+        raise(&writer.guard(), 1, 6);
+        drop(writer);
+        // The journal is lost, and another one comes to where the batch was.
+        for journal_end in [None, Some(6)] {
+            let (_writer, found) = GuardWriter::open(&path, journal_end).unwrap();
+            assert_eq!((found.marks, found.unsent), (marks([(1, 6)]), 0), "it ends at {journal_end:?}");
+        }
     }
 }

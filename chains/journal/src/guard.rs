@@ -1,9 +1,10 @@
 //! The guard's file: the newest mark of each chain, the second copy of what was signed.
 //!
-//! A mark is opaque here but for its order: of two marks of a chain the greater bytes count. It stands with the number of the
-//! journal's batch that holds what was signed. Both are written at the same time, and nothing is sent before both are there;
-//! so a mark whose batch a whole journal does not have was never sent, and does not count. Records are appended; the file is
-//! written anew when it has grown. Bytes: `docs/formats/guard.md`.
+//! A mark is opaque here but for its order: of two marks of a chain the greater bytes count. It is appended with the number of
+//! the journal's batch that holds what was signed. Both are written at the same time, and nothing is sent before both are
+//! there; so a mark whose batch a whole journal does not have was never sent, and does not count. The file is written anew at
+//! every start and when it has grown, with marks that count and no batch: a number says nothing about a later journal. Bytes:
+//! `docs/formats/guard.md`.
 
 use crate::journal::ChainTag;
 use crate::layout::{CHECKSUM_LEN, Checksum, Reader, UnsupportedVersion, checksum};
@@ -22,16 +23,22 @@ const HEADER_TAG: &[u8] = b"catenary/guard/header/1";
 const RECORD_TAG: &[u8] = b"catenary/guard/record/1";
 
 /// A mark and the journal's batch that holds what was signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marked {
     /// The mark.
     pub mark: [u8; MARK_LEN],
-    /// The batch; 0 if the journal holds nothing of it.
+    /// The batch; 0 if the mark counts whatever the journal holds.
     pub batch: u64,
 }
 
 /// The newest mark of each chain.
-pub type Marks = BTreeMap<ChainTag, Marked>;
+pub type Marks = BTreeMap<ChainTag, [u8; MARK_LEN]>;
+
+/// Raises a chain's mark, and never lowers it.
+pub fn raise(marks: &mut Marks, chain: ChainTag, mark: [u8; MARK_LEN]) {
+    let newest = marks.entry(chain).or_insert(mark);
+    *newest = mark.max(*newest);
+}
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +51,7 @@ pub struct Scan {
     pub unsent: usize,
 }
 
-/// A whole file with these marks.
+/// A whole file with these marks, all of which count.
 pub fn file(marks: &Marks) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_LEN + marks.len() * RECORD_LEN);
     bytes.extend_from_slice(MAGIC);
@@ -52,7 +59,9 @@ pub fn file(marks: &Marks) -> Vec<u8> {
     bytes.extend_from_slice(&[0; 4]);
     let sum = checksum(&[HEADER_TAG, &bytes]);
     bytes.extend_from_slice(&sum);
-    marks.iter().for_each(|(chain, marked)| bytes.extend_from_slice(&record(*chain, marked)));
+    for (chain, mark) in marks {
+        bytes.extend_from_slice(&record(*chain, &Marked { mark: *mark, batch: 0 }));
+    }
     bytes
 }
 
@@ -80,10 +89,7 @@ pub fn scan(bytes: &[u8], journal_end: Option<u64>) -> Result<Scan, UnsupportedV
     for bytes in &records[..written.div_ceil(RECORD_LEN).min(records.len())] {
         match read_record(bytes) {
             Some((_, marked)) if Some(marked.batch) == journal_end => scan.unsent += 1,
-            Some((chain, marked)) => {
-                let newest = scan.marks.entry(chain).or_insert(marked);
-                *newest = marked.max(*newest);
-            }
+            Some((chain, marked)) => raise(&mut scan.marks, chain, marked.mark),
             None => scan.complete = false,
         }
     }
@@ -131,7 +137,7 @@ mod tests {
     }
 
     fn marks() -> Marks {
-        Marks::from([(chain("one"), marked(1, 0x0102)), (chain("two"), marked(2, 7))])
+        Marks::from([(chain("one"), [1; MARK_LEN]), (chain("two"), [2; MARK_LEN])])
     }
 
     fn whole() -> Scan {
@@ -140,7 +146,8 @@ mod tests {
 
     #[test]
     fn bytes_are_pinned() {
-        assert_eq!(hex::encode(file(&marks())), include_str!("../fixtures/guard.hex").trim());
+        let bytes = [&file(&marks())[..], &record(chain("one"), &marked(9, 0x0102))].concat();
+        assert_eq!(hex::encode(bytes), include_str!("../fixtures/guard.hex").trim());
     }
 
     #[test]
@@ -150,22 +157,29 @@ mod tests {
         bytes.extend_from_slice(&record(chain("one"), &marked(9, 5)));
         bytes.extend_from_slice(&record(chain("one"), &marked(3, 6)));
         let found = scan(&bytes, None).unwrap();
-        assert_eq!((found.marks[&chain("one")], found.complete), (marked(9, 5), true));
+        assert_eq!((found.marks[&chain("one")], found.complete), ([9; MARK_LEN], true));
     }
 
     #[test]
     fn what_the_journal_does_not_have_was_never_sent_and_does_not_count() {
         let mut bytes = file(&marks());
-        bytes.extend_from_slice(&record(chain("one"), &marked(9, 0x0103)));
-        let newest = |end| scan(&bytes, end).map(|found| (found.marks[&chain("one")], found.unsent)).unwrap();
-        assert_eq!(newest(Some(0x0103)), (marked(1, 0x0102), 1), "the batch was being written");
-        assert_eq!(newest(Some(0x0104)), (marked(9, 0x0103), 0), "the journal has it");
-        assert_eq!(
-            newest(Some(0x0102)),
-            (marked(9, 0x0103), 1),
-            "it had it, and was replaced by an older one"
-        );
-        assert_eq!(newest(None), (marked(9, 0x0103), 0), "nobody knows");
+        bytes.extend_from_slice(&record(chain("one"), &marked(5, 7)));
+        bytes.extend_from_slice(&record(chain("one"), &marked(9, 8)));
+        let newest =
+            |end| scan(&bytes, end).map(|found| (found.marks[&chain("one")][0], found.unsent)).unwrap();
+        assert_eq!(newest(Some(8)), (5, 1), "the batch was being written");
+        assert_eq!(newest(Some(9)), (9, 0), "the journal has it");
+        assert_eq!(newest(Some(7)), (9, 1), "it had it, and was replaced by an older one");
+        assert_eq!(newest(None), (9, 0), "nobody knows");
+        let anew = file(&scan(&bytes, Some(9)).unwrap().marks);
+        for later_journal in 1..20 {
+            let kept = scan(&anew, Some(later_journal)).unwrap();
+            assert_eq!(
+                (kept.marks[&chain("one")][0], kept.unsent),
+                (9, 0),
+                "one that ends at {later_journal}"
+            );
+        }
     }
 
     #[test]

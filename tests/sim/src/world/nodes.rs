@@ -39,7 +39,7 @@ impl World {
         let mut chains = Vec::new();
         for (index, blocks) in found.blocks.into_iter().enumerate() {
             let tag = ChainTag::of(self.setup.chains[index].as_str());
-            let mark = found.marks.get(&tag).and_then(|marked| Mark::decode(&marked.mark));
+            let mark = found.marks.get(&tag).and_then(Mark::decode);
             let whole = self.layout.forgetful;
             let suspect = |tag, height| found.report.is_suspect(tag, height);
             let opened = Chain::open(Opening {
