@@ -2,12 +2,12 @@
 
 use crate::{book::Book, feed::Feed};
 use catenary_relay::gateway::FinalBlock;
-use catenary_replica::{Done, Executed, Job, Worker};
+use catenary_replica::{Done, Job, Worker};
 use catenary_store::{
     block_log::BlockLog,
     index::{Batch, Space},
 };
-use catenary_types::{Height, Message, SignedHeader};
+use catenary_types::{Height, Message};
 use std::sync::Arc;
 
 /// The slow half of a chain. Lives on its executor lane.
@@ -43,11 +43,11 @@ impl Host {
         let done = self.worker.run(job);
         if let Done::Executed(executed) = &done {
             self.book.enter(executed)?;
-            let certificate = &certificate_of(executed).encode();
+            let certificate = &executed.certificate().encode();
             let height = executed.tip.height.0;
             let appended = self.log.append(height, executed.block.encode(), certificate.clone());
             appended.map_err(|refused| refused.reason.to_string())?;
-            self.feed.publish(Arc::new(final_block(executed)));
+            self.feed.publish(Arc::new(FinalBlock::of(executed)));
         }
         Ok(done)
     }
@@ -72,22 +72,5 @@ impl Host {
     pub fn checkpoint_written(&mut self) {
         self.book.written();
         self.checkpointing = false;
-    }
-}
-
-fn certificate_of(executed: &Executed) -> &catenary_types::Certificate {
-    let block = executed.tip.block.as_ref();
-    &block.expect("a tip that was executed has a block").certificate
-}
-
-/// An executed block as subscribers get it.
-pub(crate) fn final_block(executed: &Executed) -> FinalBlock {
-    FinalBlock {
-        signed: SignedHeader {
-            header: executed.block.header.clone(),
-            certificate: certificate_of(executed).clone(),
-        },
-        validators: (*executed.tip.validators).clone(),
-        receipts: executed.receipts.clone(),
     }
 }

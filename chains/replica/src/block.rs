@@ -89,16 +89,14 @@ pub fn check_block(
     verified: &dyn Fn(&Hash) -> bool,
 ) -> Result<Vec<Arc<Transaction>>, BlockError> {
     let header = &block.header;
-    let last_certificate = block.last_certificate.as_ref();
-    if Block::data_hash(&block.envelopes) != header.data_hash
-        || last_commit_hash(last_certificate) != header.last_commit_hash
-    {
+    let body = (last_commit_hash(block.last_certificate.as_ref()), Block::data_hash(&block.envelopes));
+    if body != (header.last_commit_hash, header.data_hash) {
         return Err(BlockError::Body);
     }
     if header.time <= tip.time {
         return Err(BlockError::Time { last: tip.time, actual: header.time });
     }
-    let expected = tip.next_header_on(last_certificate, header.time, header.proposer, &block.envelopes);
+    let expected = tip.next_header_over(body, header.time, header.proposer);
     if *header != expected {
         let (ours, theirs) = (expected.app_hash, header.app_hash);
         let outcome = (theirs, header.last_results_hash);

@@ -114,14 +114,25 @@ impl Tip {
         proposer: Address,
         envelopes: &[E],
     ) -> Header {
+        let body = (last_commit_hash(last_certificate), Block::data_hash(envelopes));
+        self.next_header_over(body, time, proposer)
+    }
+
+    /// As [`Self::next_header`], over a body of which the hashes of last certificate and envelopes are known.
+    pub(crate) fn next_header_over(
+        &self,
+        (last_commit_hash, data_hash): (Hash, Hash),
+        time: Timestamp,
+        proposer: Address,
+    ) -> Header {
         Header {
             protocol_version: self.parameters.protocol_version,
             chain_id: self.chain_id.clone(),
             height: self.height.next(),
             time,
             last_block: self.block.as_ref().map(|block| block.hash),
-            last_commit_hash: last_commit_hash(last_certificate),
-            data_hash: Block::data_hash(envelopes),
+            last_commit_hash,
+            data_hash,
             validators_hash: self.next_validators.hash(),
             next_validators_hash: self.after_next_validators.hash(),
             consensus_hash: self.parameters.hash(),

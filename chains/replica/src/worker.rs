@@ -138,6 +138,13 @@ pub struct Executed {
     pub entered: Vec<(AccountId, RequestId)>,
 }
 
+impl Executed {
+    /// What makes the block final.
+    pub fn certificate(&self) -> &Certificate {
+        &self.tip.block.as_ref().expect("a tip that was executed has a block").certificate
+    }
+}
+
 /// Why a chain cannot be rebuilt from what was stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecoveryError {

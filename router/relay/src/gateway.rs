@@ -2,6 +2,7 @@
 //!
 //! Plain data. Inside a process it goes over a mailbox, elsewhere over gRPC; `proto` converts.
 
+use catenary_replica::Executed;
 pub use catenary_replica::{Refusal, RefusalReason, SubmitOutcome};
 use catenary_state::StoreName;
 use catenary_types::{Event, Height, Receipt, SignedHeader, ValidatorSet};
@@ -19,6 +20,16 @@ pub struct FinalBlock {
 }
 
 impl FinalBlock {
+    /// A block that was executed.
+    pub fn of(executed: &Executed) -> Self {
+        let (header, certificate) = (executed.block.header.clone(), executed.certificate().clone());
+        Self {
+            signed: SignedHeader { header, certificate },
+            validators: (*executed.tip.validators).clone(),
+            receipts: executed.receipts.clone(),
+        }
+    }
+
     /// Its height.
     pub fn height(&self) -> Height {
         self.signed.header.height

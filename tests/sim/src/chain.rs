@@ -13,9 +13,7 @@ use catenary_replica::{
     Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_record,
     flushed_record, from_consensus,
 };
-use catenary_types::{
-    Address, Block, Certificate, ChainId, Genesis, Height, Message as _, SignedHeader, Timestamp,
-};
+use catenary_types::{Address, Block, Certificate, ChainId, Genesis, Height, Message as _, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -390,12 +388,6 @@ fn consensus(message: Message) -> PeerMessage {
 
 /// A block as it is fetched, and as subscribers get it.
 fn kept(executed: &Executed) -> (FetchedBlock, SharedBlock) {
-    let tip = executed.tip.block.as_ref().expect("a tip that was executed has a block");
-    let fetched = FetchedBlock { block: executed.block.clone(), certificate: tip.certificate.clone() };
-    let told = FinalBlock {
-        signed: SignedHeader { header: executed.block.header.clone(), certificate: tip.certificate.clone() },
-        validators: (*executed.tip.validators).clone(),
-        receipts: executed.receipts.clone(),
-    };
-    (fetched, Arc::new(told))
+    let (block, certificate) = (executed.block.clone(), executed.certificate().clone());
+    (FetchedBlock { block, certificate }, Arc::new(FinalBlock::of(executed)))
 }

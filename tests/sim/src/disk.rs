@@ -139,25 +139,12 @@ impl Disk {
 
     /// Writes a block, to be flushed later.
     pub fn log(&mut self, chain: usize, block: &[u8], certificate: &[u8]) {
-        let Log { file, writer, identity, heights } = &mut self.logs[chain];
-        let writer = writer.get_or_insert_with(|| {
-            let first = identity.first_chain_hash();
-            let (writer, header) = block_log::SegmentWriter::create(identity.clone(), 1, first);
-            file.append(&header);
-            writer
-        });
-        let mut bytes = Vec::new();
-        let located = writer.append(block, certificate, heights.0, &mut bytes).expect("a block fits its log");
-        file.append(&bytes);
-        heights.1 = located.height;
+        self.logs[chain].append(block, certificate);
     }
 
     /// Flushes a block log; gives the height up to which it is.
     pub fn flush_log(&mut self, chain: usize) -> u64 {
-        let log = &mut self.logs[chain];
-        log.file.flush();
-        log.heights.0 = log.heights.1;
-        log.heights.0
+        self.logs[chain].flush()
     }
 
     /// The power goes: what was being written is there in part.
@@ -266,22 +253,29 @@ impl Log {
         }
         let damaged = !scan.report.is_clean();
         (self.file, self.writer, self.heights) = (File::default(), None, (0, 0));
-        let mut anew = Vec::new();
-        std::mem::swap(&mut anew, &mut blocks);
-        for (block, certificate) in &anew {
-            let Self { file, writer, identity, .. } = self;
-            let writer = writer.get_or_insert_with(|| {
-                let first = identity.first_chain_hash();
-                let (writer, header) = block_log::SegmentWriter::create(identity.clone(), 1, first);
-                file.append(&header);
-                writer
-            });
-            let mut bytes = Vec::new();
-            writer.append(block, certificate, 0, &mut bytes).expect("a block fits its log");
-            file.append(&bytes);
-        }
-        self.heights = (anew.len() as u64, anew.len() as u64);
+        blocks.iter().for_each(|(block, certificate)| self.append(block, certificate));
+        self.flush();
+        (blocks, damaged)
+    }
+
+    fn append(&mut self, block: &[u8], certificate: &[u8]) {
+        let Self { file, writer, identity, heights } = self;
+        let writer = writer.get_or_insert_with(|| {
+            let first = identity.first_chain_hash();
+            let (writer, header) = block_log::SegmentWriter::create(identity.clone(), 1, first);
+            file.append(&header);
+            writer
+        });
+        let mut bytes = Vec::new();
+        let located = writer.append(block, certificate, heights.0, &mut bytes).expect("a block fits its log");
+        file.append(&bytes);
+        heights.1 = located.height;
+    }
+
+    /// Flushes; gives the height up to which the log is on the disk.
+    fn flush(&mut self) -> u64 {
         self.file.flush();
-        (anew, damaged)
+        self.heights.0 = self.heights.1;
+        self.heights.0
     }
 }

@@ -271,8 +271,8 @@ impl World {
                         executed.receipts.len()
                     )
                 });
-                let certificate = executed.tip.block.as_ref().map(|block| block.certificate.encode());
-                self.nodes[node].disk.log(chain, &executed.block.encode(), &certificate.unwrap_or_default());
+                let (block, certificate) = (executed.block.encode(), executed.certificate().encode());
+                self.nodes[node].disk.log(chain, &block, &certificate);
                 self.after(LOG_FLUSH_MS, Event::LogFlush { node, life, chain });
                 self.pump(node, chain);
             }
