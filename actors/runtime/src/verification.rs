@@ -6,8 +6,8 @@
 use crate::chain::Running;
 use crate::consensus::{ConsensusActor, ConsensusMessage};
 use actix::Addr;
-use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters, signature_id};
-use catenary_crypto::{BatchVerifier, Hash, VerificationItem, sha256_parts};
+use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters};
+use catenary_crypto::{BatchVerifier, Hash};
 use catenary_types::{Address, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::DashMap;
@@ -53,26 +53,8 @@ impl SharedCache {
 impl SharedCache {
     /// Checks all that is not known to verify in one batch, and remembers what does.
     fn verify(&self, verifier: &mut BatchVerifier, claims: impl Iterator<Item = Claim>) {
-        let unknown = claims.filter_map(|claim| {
-            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
-            (!self.contains(&id)).then_some((id, claim))
-        });
-        let unknown: Vec<_> = unknown.collect();
-        let items: Vec<_> = unknown
-            .iter()
-            .map(|(_, claim)| VerificationItem {
-                key: claim.key,
-                message: &claim.bytes,
-                signature: claim.signature,
-            })
-            .collect();
-        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
-        let results = verifier.verify(&items, sha256_parts(&ids).0);
-        for ((id, _), result) in unknown.iter().zip(results) {
-            if result.is_ok() {
-                self.remember(*id);
-            }
-        }
+        let verified = Claim::verify_all(claims, |id| self.contains(id), verifier);
+        verified.into_iter().for_each(|id| self.remember(id));
     }
 }
 
@@ -202,7 +184,8 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use catenary_crypto::SigningKey;
+    use catenary_consensus::signature_id;
+    use catenary_crypto::{SigningKey, sha256_parts};
 
     fn claim(number: u8, signed: &[u8]) -> Claim {
         let key = SigningKey::from_seed(&[number; 32]);

@@ -1,7 +1,8 @@
 //! Which signatures a message stands or falls with: what a node checks in batches before a machine sees the message.
 
 use crate::message::{Message, SignedProposal, SignedVote};
-use catenary_crypto::{PublicKey, Signature};
+use crate::verify::signature_id;
+use catenary_crypto::{BatchVerifier, Hash, PublicKey, Signature, VerificationItem, sha256_parts};
 use catenary_types::{ChainId, Height, Timestamp, ValidatorSet};
 use std::sync::Arc;
 
@@ -14,6 +15,32 @@ pub struct Claim {
     pub bytes: Vec<u8>,
     /// The signature.
     pub signature: Signature,
+}
+
+impl Claim {
+    /// Checks in one batch all that are not known, and gives the ids of those that verify.
+    pub fn verify_all(
+        claims: impl IntoIterator<Item = Self>,
+        is_known: impl Fn(&Hash) -> bool,
+        verifier: &mut BatchVerifier,
+    ) -> Vec<Hash> {
+        let unknown = claims.into_iter().filter_map(|claim| {
+            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
+            (!is_known(&id)).then_some((id, claim))
+        });
+        let unknown: Vec<_> = unknown.collect();
+        let items: Vec<_> = unknown
+            .iter()
+            .map(|(_, claim)| VerificationItem {
+                key: claim.key,
+                message: &claim.bytes,
+                signature: claim.signature,
+            })
+            .collect();
+        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
+        let results = verifier.verify(&items, sha256_parts(&ids).0);
+        unknown.iter().zip(results).filter(|(_, result)| result.is_ok()).map(|((id, _), _)| *id).collect()
+    }
 }
 
 /// Who votes at a height.

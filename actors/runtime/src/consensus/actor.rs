@@ -47,7 +47,7 @@ pub(crate) struct ConsensusActor {
 enum Machine {
     New {
         chain_id: ChainId,
-        signer: Option<Box<Signer>>,
+        signer: Option<Signer>,
         cache: SharedCache,
     },
     Started(Box<Consensus>),
@@ -65,8 +65,7 @@ impl Machine {
                 step
             }
             (Self::New { chain_id, signer, cache }, Input::StartHeight(start)) => {
-                let (machine, step) =
-                    Consensus::start(now, chain_id, signer.map(|signer| *signer), Box::new(cache), start);
+                let (machine, step) = Consensus::start(now, chain_id, signer, Box::new(cache), start);
                 *self = Self::Started(Box::new(machine));
                 step
             }
@@ -102,7 +101,7 @@ impl ConsensusActor {
         let ConsensusParts { chain_id, signer, cache, .. } = parts;
         Self {
             chain_id: chain_id.clone(),
-            machine: Machine::New { chain_id, signer: signer.map(Box::new), cache },
+            machine: Machine::New { chain_id, signer, cache },
             chain: None,
             links: parts.links,
             view: parts.view,

@@ -3,8 +3,8 @@
 use crate::group::{Event, Group, Packet};
 use crate::storage::Storage;
 use crate::{Envelope, NODES};
-use catenary_consensus::{SignatureCache, signature_id};
-use catenary_crypto::{BatchVerifier, Hash, VerificationItem, sha256_parts};
+use catenary_consensus::{Claim, SignatureCache};
+use catenary_crypto::{BatchVerifier, Hash};
 use catenary_types::{Height, Timestamp};
 use crossbeam_channel::Sender;
 use std::{
@@ -194,25 +194,9 @@ impl Node {
             }
             Event::Packet { .. } | Event::Durable { .. } => Vec::new(),
         });
-        let unknown = claims.filter_map(|claim| {
-            let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
-            (!self.cache.contains(&id)).then_some((id, claim))
-        });
-        let unknown: Vec<_> = unknown.collect();
-        let items: Vec<_> = unknown
-            .iter()
-            .map(|(_, claim)| VerificationItem {
-                key: claim.key,
-                message: &claim.bytes,
-                signature: claim.signature,
-            })
-            .collect();
-        let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
-        let results = self.verifier.verify(&items, sha256_parts(&ids).0);
-        for ((id, _), result) in unknown.iter().zip(results) {
-            result.expect("everyone is honest");
-            self.cache.insert(*id);
-        }
+        let cache = &self.cache;
+        let verified = Claim::verify_all(claims, |id| cache.contains(id), &mut self.verifier);
+        verified.into_iter().for_each(|id| self.cache.insert(id));
     }
 }
 
