@@ -15,7 +15,7 @@ use catenary_links::ChainClient;
 use catenary_orders::{ASSET, Order};
 use catenary_packet::{
     ClientId, PacketCall,
-    messages::{CreateClient, Fraction, RegisterCounterparty},
+    messages::{CreateClient, RegisterCounterparty},
 };
 use catenary_relay::query::HeaderView;
 use catenary_types::{AccountNumber, Amount, AssetId, Call, Message, limits::CALLS_MAX};
@@ -55,16 +55,7 @@ async fn first_header(chain: &Arc<dyn ChainClient>, bank: Bank) -> Result<Header
 
 fn create_clients<'a>(lanes: impl IntoIterator<Item = (&'a HeaderView, ClientId, ClientId)>) -> Vec<Call> {
     let calls = lanes.into_iter().flat_map(|(header, client, counterparty)| {
-        let create = CreateClient {
-            chain_id: header.header().chain_id.to_string(),
-            trust_level: Fraction { numerator: 1, denominator: 3 },
-            quorum: Fraction { numerator: 2, denominator: 3 },
-            trusting_period_s: TRUSTING_PERIOD_S,
-            clock_drift_ms: 10_000,
-            update_bytes_max: 64 * 1024,
-            signed_header: header.signed.encode(),
-            validators: header.validators.encode().expect("a set that exists has an encoding"),
-        };
+        let create = CreateClient::new(&header.signed, &header.validators, TRUSTING_PERIOD_S);
         let register = RegisterCounterparty { client, counterparty };
         [PacketCall::CreateClient(create), PacketCall::RegisterCounterparty(register)]
     });

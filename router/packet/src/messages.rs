@@ -255,6 +255,23 @@ impl Proof {
     }
 }
 
+impl CreateClient {
+    /// A client of one of our own chains, from a header on: a third of the power is trusted, clocks may be 10 s apart, an
+    /// update may have 64 KiB.
+    pub fn new(header: &SignedHeader, validators: &ValidatorSet, trusting_period_s: u64) -> Self {
+        Self {
+            chain_id: header.header.chain_id.to_string(),
+            trust_level: Fraction { numerator: 1, denominator: 3 },
+            quorum: Fraction { numerator: 2, denominator: 3 },
+            trusting_period_s,
+            clock_drift_ms: 10_000,
+            update_bytes_max: 64 * 1024,
+            signed_header: header.encode(),
+            validators: encoded(validators),
+        }
+    }
+}
+
 impl HeaderUpdate {
     /// An update to a header of one of our own chains. `trusted_validators` is the set that the header at
     /// `trusted_height` announces for the next height.
@@ -264,12 +281,11 @@ impl HeaderUpdate {
         trusted_height: Height,
         trusted_validators: &ValidatorSet,
     ) -> Self {
-        let encode = |set: &ValidatorSet| set.encode().expect("a set that exists has an encoding");
         Self {
             signed_header: header.encode(),
-            validators: encode(validators),
+            validators: encoded(validators),
             trusted_height,
-            trusted_validators: encode(trusted_validators),
+            trusted_validators: encoded(trusted_validators),
             parameters: None,
         }
     }
@@ -283,6 +299,10 @@ impl HeaderUpdate {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+fn encoded(set: &ValidatorSet) -> Vec<u8> {
+    set.encode().expect("a set that exists has an encoding")
 }
 
 /// A packet that no chain of this protocol would have sent.

@@ -9,7 +9,7 @@ use catenary_crypto::{SigningKey, sha256};
 use catenary_ledger::{Apps, Ledger};
 use catenary_packet::{
     ClientId, PacketApp, PacketCall,
-    messages::{CreateClient, Fraction, RegisterCounterparty},
+    messages::{CreateClient, RegisterCounterparty},
 };
 use catenary_relay::gateway::FinalBlock;
 use catenary_replica::Reporter;
@@ -86,16 +86,7 @@ impl Setup {
         let mut calls = Vec::new();
         for (here, there) in self.ends_of(chain) {
             let last = &headers[there.0];
-            let create = CreateClient {
-                chain_id: self.chains[there.0].to_string(),
-                trust_level: Fraction { numerator: 1, denominator: 3 },
-                quorum: Fraction { numerator: 2, denominator: 3 },
-                trusting_period_s: TRUSTING_PERIOD_S,
-                clock_drift_ms: 10_000,
-                update_bytes_max: 64 * 1024,
-                signed_header: last.signed.encode(),
-                validators: last.validators.encode().expect("a set that exists has an encoding"),
-            };
+            let create = CreateClient::new(&last.signed, &last.validators, TRUSTING_PERIOD_S);
             let register = RegisterCounterparty { client: here.1.clone(), counterparty: there.1.clone() };
             let steps = [PacketCall::CreateClient(create), PacketCall::RegisterCounterparty(register)];
             calls.extend(steps.iter().map(|step| call(catenary_packet::KIND, step)));

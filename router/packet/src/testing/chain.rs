@@ -2,14 +2,14 @@
 
 use crate::{
     ids::ClientId,
-    messages::{CreateClient, Fraction, HeaderUpdate, MerkleProofs, Proof},
+    messages::{CreateClient, HeaderUpdate, MerkleProofs, Proof},
     records::ReadClients,
 };
 use catenary_crypto::{SigningKey, empty_root, sha256};
 use catenary_ledger::{Apps, BlockContext, Ledger, State, stores::IBC};
 use catenary_state::encode_merkle_proof;
 use catenary_types::{
-    AccountId, Block, Body, Call, ChainId, Genesis, Header, Height, Message, Parameters, Receipt, RequestId,
+    AccountId, Block, Body, Call, ChainId, Genesis, Header, Height, Parameters, Receipt, RequestId,
     SignedHeader, Timestamp, UnixSeconds, Validator, ValidatorSet, envelope::Transaction, testing::certify,
 };
 
@@ -195,16 +195,7 @@ impl TestChain {
     /// A client of this chain, started at a header: ten days of trust, ten seconds of drift.
     pub fn client_at(&self, height: Height) -> CreateClient {
         let block = self.at(height);
-        CreateClient {
-            chain_id: self.chain_id.to_string(),
-            trust_level: Fraction { numerator: 1, denominator: 3 },
-            quorum: Fraction { numerator: 2, denominator: 3 },
-            trusting_period_s: 864_000,
-            clock_drift_ms: 10_000,
-            update_bytes_max: 64 * 1024,
-            signed_header: block.signed.encode(),
-            validators: block.validators.encode().expect("a set that exists has an encoding"),
-        }
+        CreateClient::new(&block.signed, &block.validators, 864_000)
     }
 
     /// What the `ibc` store holds under keys, proven under the header of `height`.
