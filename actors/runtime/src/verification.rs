@@ -54,7 +54,7 @@ impl SharedCache {
     /// Checks all that is not known to verify in one batch, and remembers what does.
     fn verify(&self, verifier: &mut BatchVerifier, claims: impl Iterator<Item = Claim>) {
         let verified = Claim::verify_all(claims, |id| self.contains(id), verifier);
-        verified.into_iter().for_each(|id| self.remember(id));
+        verified.into_iter().flatten().for_each(|id| self.remember(id));
     }
 }
 

@@ -2,7 +2,9 @@
 
 use crate::message::{Message, SignedProposal, SignedVote};
 use crate::verify::signature_id;
-use catenary_crypto::{BatchVerifier, Hash, PublicKey, Signature, VerificationItem, sha256_parts};
+use catenary_crypto::{
+    BatchVerifier, Hash, PublicKey, Signature, VerificationItem, VerifyError, sha256_parts,
+};
 use catenary_types::{ChainId, Height, Timestamp, ValidatorSet};
 use std::sync::Arc;
 
@@ -18,12 +20,12 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Checks in one batch all that are not known, and gives the ids of those that verify.
+    /// Checks in one batch all that are not known: the id of each that verifies.
     pub fn verify_all(
         claims: impl IntoIterator<Item = Self>,
         is_known: impl Fn(&Hash) -> bool,
         verifier: &mut BatchVerifier,
-    ) -> Vec<Hash> {
+    ) -> Vec<Result<Hash, VerifyError>> {
         let unknown = claims.into_iter().filter_map(|claim| {
             let id = signature_id(&claim.key, &claim.bytes, &claim.signature);
             (!is_known(&id)).then_some((id, claim))
@@ -39,7 +41,7 @@ impl Claim {
             .collect();
         let ids: Vec<&[u8]> = unknown.iter().map(|(id, _)| id.0.as_slice()).collect();
         let results = verifier.verify(&items, sha256_parts(&ids).0);
-        unknown.iter().zip(results).filter(|(_, result)| result.is_ok()).map(|((id, _), _)| *id).collect()
+        results.into_iter().zip(&unknown).map(|(result, (id, _))| result.map(|()| *id)).collect()
     }
 }
 
