@@ -5,16 +5,20 @@ use crate::host::Host;
 use crate::interface::Effect;
 use crate::message::Message;
 use crate::verify::round_threshold;
+use catenary_mutant::{Mutant, is_active};
 
 impl Host {
     /// Answers one effect. Every answer is at hand, so the engine runs from input to end without a pause.
     pub(crate) fn answer(&mut self, effect: engine::Effect) -> Resume {
         match effect {
-            engine::Effect::SignVote(vote, resume) => match self.sign_vote(&vote) {
-                Some(signature) => resume.resume_with(SignedMessage::new(vote, signature)),
-                // Not the answer that the engine waits for: it gives up the run.
-                None => Resume::Continue,
-            },
+            engine::Effect::SignVote(vote, resume) => {
+                let vote = if is_active(Mutant::LockDropped) { self.without_lock(vote) } else { vote };
+                match self.sign_vote(&vote) {
+                    Some(signature) => resume.resume_with(SignedMessage::new(vote, signature)),
+                    // Not the answer that the engine waits for: it gives up the run.
+                    None => Resume::Continue,
+                }
+            }
             engine::Effect::SignProposal(proposal, resume) => match self.sign_proposal(&proposal) {
                 Some(signature) => resume.resume_with(SignedMessage::new(proposal, signature)),
                 None => Resume::Continue,
@@ -102,7 +106,9 @@ impl Host {
             }
             engine::Effect::VerifyCommitCertificate(certificate, set, thresholds, resume) => {
                 let votes = convert::commit_votes(&certificate);
-                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
+                let verdict = verifier.commit(&set, votes, last_time, thresholds.quorum);
+                let believed = is_active(Mutant::FetchedCertificateBelieved);
+                resume.resume_with(if believed { Ok(()) } else { verdict })
             }
             engine::Effect::VerifyExtendedCommitCertificate(certificate, set, thresholds, _, resume) => {
                 let certificate = certificate.trim_vote_extensions();

@@ -17,7 +17,8 @@ use crate::timeliness::{Judgement, Values};
 use crate::timers::Timers;
 use crate::verify::Verifier;
 use catenary_crypto::Signature;
-use catenary_types::{Address, Height, Timestamp};
+use catenary_mutant::{Mutant, is_active};
+use catenary_types::{Address, Height, Timestamp, VoteKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How often it is noted that a member is there.
@@ -234,6 +235,21 @@ impl Host {
         std::mem::take(&mut self.step)
     }
 
+    /// The vote of a validator that forgets its lock, for [`Mutant::LockDropped`].
+    pub(crate) fn without_lock(&self, vote: EngineVote) -> EngineVote {
+        let mut plain = convert::unsigned_vote_back(&vote);
+        let offered = self.running.values.judged(Judgement::Valid).into_iter();
+        let offered = offered.filter(|value| self.running.values.first_round(value) == Some(plain.round));
+        match (plain.kind, plain.value, offered.last()) {
+            (VoteKind::Prevote, None, Some(value)) => {
+                plain.value = Some(value);
+                let signature = Signature([0; 64]);
+                convert::vote(&SignedVote { vote: plain, signature }).message
+            }
+            _ => vote,
+        }
+    }
+
     pub(crate) fn sign_vote(&mut self, vote: &EngineVote) -> Option<Signature> {
         let vote = convert::unsigned_vote_back(vote);
         let message = vote.sign_bytes(self.verifier.chain_id(), self.running.start.last_time);
@@ -301,6 +317,13 @@ impl Host {
             | engine::Input::Propose(_)
             | engine::Input::SyncValueResponse(_) => return,
         };
+        if let Entry::Vote(signed) = &entry {
+            let own = self.is_own(signed.vote.validator);
+            let forgets = if own { Mutant::OwnVotesNotJournalled } else { Mutant::ReceivedVotesNotJournalled };
+            if is_active(forgets) {
+                return;
+            }
+        }
         let record = entry.record(self.height());
         self.running.journal.push(record.clone());
         if !self.running.replayed.as_ref().is_some_and(|replayed| replayed.contains(&record)) {

@@ -25,6 +25,7 @@
 //! too: it may be another leader's valid block, offered by a thief.
 
 use crate::message::{Proposal, ValueId};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::{Address, Timestamp};
 use std::collections::BTreeMap;
 
@@ -56,7 +57,7 @@ pub fn is_timely(time: Timestamp, arrival: Timestamp, round: u32, parameters: &T
     let (time, arrival) = (u128::from(time.0), u128::from(arrival.0));
     let earliest = time.saturating_sub(precision);
     let latest = time + precision + delay_nanos(parameters.delay_ms, round);
-    (earliest..=latest).contains(&arrival)
+    (earliest..=latest).contains(&arrival) || is_active(Mutant::TimeNotJudged)
 }
 
 /// d * 1.1^round in nanoseconds, rounded down once, at the end.
@@ -150,6 +151,7 @@ impl Values {
     pub(crate) fn judge(&mut self, value: &ValueId, quorum: bool) -> Option<(Judgement, Address, u32)> {
         let tracked = self.values.get_mut(value)?;
         let (first, facts) = (tracked.first?, tracked.facts?);
+        let quorum = quorum && !is_active(Mutant::UntimelyNeverLifted);
         let new = !first.with_pol && !quorum;
         let timely = is_timely(value.time, first.arrival, first.round, &self.parameters);
         let accepted = !new || (timely && first.proposer == facts.builder);
@@ -186,6 +188,11 @@ impl Values {
     /// Whether the value is known and came in with any proposal before.
     pub(crate) fn was_proposed(&self, value: &ValueId) -> bool {
         self.values.get(value).is_some_and(|tracked| tracked.first.is_some())
+    }
+
+    /// The round of the first proposal of a value.
+    pub(crate) fn first_round(&self, value: &ValueId) -> Option<u32> {
+        Some(self.values.get(value)?.first?.round)
     }
 
     /// Values that can be judged, or judged better.

@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::message::{PolkaCertificate, Proposal, RoundCertificate, RoundCertificateKind, SignedVote, Vote};
 use catenary_crypto::{Hash, PublicKey, Signature, sha256_parts, verify};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::{ChainId, Timestamp, VoteKind};
 use std::collections::BTreeSet;
 
@@ -83,7 +84,7 @@ impl Verifier {
         if self.cache.contains(&id) {
             return true;
         }
-        let valid = verify(key, message, signature).is_ok();
+        let valid = verify(key, message, signature).is_ok() && !is_active(Mutant::CacheMissInvalid);
         if valid {
             self.cache.insert(id);
         }
@@ -174,7 +175,7 @@ impl Verifier {
             let address = Member(signed.vote.validator);
             let member: &SetMember =
                 set.get_by_address(&address).ok_or(CertificateError::UnknownValidator(address))?;
-            if !seen.insert(address) {
+            if !seen.insert(address) && !is_active(Mutant::SignersCountedTwice) {
                 return Err(CertificateError::DuplicateVote(address));
             }
             if !self.vote(member.public_key(), &signed.vote, last_time, &signed.signature) {

@@ -5,6 +5,7 @@
 //! lies below, since it can have been at most two heights ahead of what others know to be final.
 
 use catenary_consensus::{Mark, Peer};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::Height;
 use std::collections::BTreeMap;
 
@@ -44,7 +45,14 @@ impl Copies {
     /// | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
     pub fn recall(self) -> (Memory, Option<Mark>) {
         let mark = self.mark.filter(|mark| *mark != Mark::nothing());
-        let memory = match (self.guard_whole && self.mark.is_some(), self.journal_whole) {
+        let guard_whole = self.guard_whole && self.mark.is_some();
+        if is_active(Mutant::GuardNotRead) && guard_whole && !self.journal_whole {
+            return (Memory::Whole, None);
+        }
+        if is_active(Mutant::LossOfVotesIgnored) && !guard_whole && !self.journal_whole {
+            return (Memory::Whole, mark);
+        }
+        let memory = match (guard_whole, self.journal_whole) {
             (_, true) => Memory::Whole,
             (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
             (false, false) => Memory::Lost,
@@ -85,7 +93,8 @@ impl Recollection {
         if verified < 2 * faulty + 1 {
             return None;
         }
-        let first = Height(tip.0 + REJOIN_HEIGHTS);
+        let early = u64::from(is_active(Mutant::RejoinTooEarly));
+        let first = Height(tip.0 + REJOIN_HEIGHTS - early);
         Some((Memory::From(first), Mark::end_of(Height(first.0 - 1))))
     }
 }

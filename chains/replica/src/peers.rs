@@ -10,6 +10,7 @@ use crate::{
     tip::Tip,
 };
 use catenary_consensus::{HEIGHTS_AHEAD_MAX, Peer};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::{Block, Height, Timestamp, envelope::Transaction};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -61,7 +62,8 @@ impl Peers {
     /// When the transactions that have waited longest are told again. Blocks do not put it off: they may leave out what
     /// their leaders never heard of.
     fn tell_again(&self, pool: &Pool) -> Option<Timestamp> {
-        pool.oldest().map(|oldest| oldest.max(self.told_again).plus_ms(GOSSIP_AGAIN_MS))
+        let oldest = pool.oldest().filter(|_| !is_active(Mutant::NeverToldAgain));
+        oldest.map(|oldest| oldest.max(self.told_again).plus_ms(GOSSIP_AGAIN_MS))
     }
 
     /// Whether they are told again now.

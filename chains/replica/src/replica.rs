@@ -19,6 +19,7 @@ use catenary_consensus::{
     Verdict, Voting, journal::Origin, journal::Record,
 };
 use catenary_crypto::Hash;
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::{Address, Block, Height, Timestamp};
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -321,7 +322,9 @@ impl Replica {
     fn keep(&mut self, block: &Arc<Block>) -> ValueId {
         let value = ValueId { block: block.header.hash(), time: block.header.time };
         self.bodies.insert(value.block, block.clone());
-        self.step.journal.push(block.clone());
+        if !is_active(Mutant::BodyNotJournalled) {
+            self.step.journal.push(block.clone());
+        }
         value
     }
 

@@ -25,6 +25,7 @@ use crate::{
 };
 use catenary_crypto::sha256;
 use catenary_ledger::{Ctx, Failure, Reason, stores::IBC};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::UnixSeconds;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -107,11 +108,13 @@ impl Lane<'_> {
             Ok(payload) => payload,
             Err(error) => return refused(Reason::InvalidPacket, error.to_string()),
         };
-        if ctx.time() >= packet.timeout_timestamp {
+        let in_time = ctx.time() < packet.timeout_timestamp
+            || is_active(Mutant::ReceivedAtDeadline) && ctx.time() == packet.timeout_timestamp;
+        if !in_time {
             return Outcome::Expired;
         }
         let receipt = receipt_key(self.client, packet.sequence);
-        if ctx.get(IBC, &receipt).is_some() {
+        if ctx.get(IBC, &receipt).is_some() && !is_active(Mutant::ReceiptUnchecked) {
             return Outcome::Duplicate;
         }
         if let Err(failure) = self.counterparty.require_open() {
@@ -171,7 +174,13 @@ impl Lane<'_> {
             Err(outcome) => return outcome,
         };
         // Only the target's certified clock decides, never this chain's.
-        let target_time = consensus.time.seconds();
+        let mut target_time = consensus.time.seconds();
+        if is_active(Mutant::TimeoutByLocalClock) {
+            target_time = ctx.time();
+        }
+        if is_active(Mutant::TimedOutEarly) {
+            target_time.0 += 1;
+        }
         if target_time < packet.timeout_timestamp {
             let timeout = packet.timeout_timestamp;
             let detail = format!("the proof is of second {target_time}, the deadline is second {timeout}");
@@ -228,7 +237,9 @@ impl Lane<'_> {
 
     /// Before the app's callback, so that no packet is settled twice.
     fn settle(&self, ctx: &mut Ctx<'_, '_>, packet: &Packet) {
-        ctx.delete(IBC, &commitment_key(self.client, packet.sequence));
+        if !is_active(Mutant::CommitmentKept) {
+            ctx.delete(IBC, &commitment_key(self.client, packet.sequence));
+        }
     }
 
     /// Keeps a failed callback for governance: what the packet moved stays where it is, under the packet's name.

@@ -9,6 +9,7 @@ pub(crate) mod context;
 pub(crate) mod convert;
 
 use arc_malachitebft_core_consensus as core;
+use catenary_mutant::{Mutant, is_active};
 
 pub(crate) use arc_malachitebft_core_types as types;
 pub(crate) use context::Group;
@@ -36,9 +37,13 @@ pub(crate) fn new_state(
     address: context::Member,
     voting: bool,
 ) -> State {
+    let mut threshold_params = types::ThresholdParams::default();
+    if is_active(Mutant::QuorumOfTwoThirds) {
+        threshold_params.quorum = types::ThresholdParam::new(1_999, 3_000);
+    }
     let params = Params {
         address,
-        threshold_params: types::ThresholdParams::default(),
+        threshold_params,
         value_payload: types::ValuePayload::ProposalAndParts,
         enabled: voting,
     };

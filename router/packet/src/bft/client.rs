@@ -23,6 +23,7 @@ use crate::{
     records::{ClientState, ConsensusState, ReadClients, Standing, delete, put, put_number},
 };
 use catenary_ledger::{Ctx, Failure, Reason};
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::{Height, Parameters, Timestamp, time::NANOS_PER_SECOND};
 
 /// What showing a verified header did.
@@ -301,6 +302,9 @@ fn freeze(
     state.standing = Standing::Frozen;
     put(ctx, &ClientsKey::Client(id), state);
     events::client_frozen(ctx, id, block.height, &block.hash, why);
+    if is_active(Mutant::FreezeReverted) {
+        return Err(Failure::new(Reason::InvalidHeader, why));
+    }
     Ok(Shown::Frozen)
 }
 

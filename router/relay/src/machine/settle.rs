@@ -10,6 +10,7 @@ use crate::{
     limits::{DOUBT_ATTEMPTS, RESUBMIT_MS_MIN, backoff_ms},
     work::Work,
 };
+use catenary_mutant::{Mutant, is_active};
 use catenary_ledger::Reason;
 use catenary_types::Receipt;
 
@@ -104,6 +105,9 @@ impl Relay {
 
     /// Looks after calls of which nothing was heard.
     pub(super) fn tend_jobs(&mut self) {
+        if is_active(Mutant::RouterGivesUp) {
+            return;
+        }
         let due = self.jobs.iter().filter(|(_, job)| job.check_at <= self.now || is_overtaken(job));
         let due: Vec<_> = due.map(|(ticket, _)| *ticket).collect();
         for ticket in due {
