@@ -1,9 +1,12 @@
 //! One chain on one node: the production machines, joined as the actors join them, with no time of their own.
 
+use crate::{kinds, spoiled::Spoil};
 use catenary_consensus::{
     Consensus, Effect as ConsensusEffect, Input as ConsensusInput, LocalCache, Mark, Message, Outbox, Peer,
     Signer, Timeouts,
+    journal::{Entry, Record as ConsensusRecord},
 };
+use catenary_failpoint::Failpoint;
 use catenary_crypto::SigningKey;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_ledger::Ledger;
@@ -35,6 +38,8 @@ pub enum Out {
     Reply(Ticket, Vec<SubmitOutcome>),
     /// Something that the report counts.
     Notice(&'static str),
+    /// A node may be made to die here.
+    Reached(Failpoint),
     /// The chain parted from the others.
     Broken(String),
 }
@@ -94,6 +99,9 @@ pub struct Chain {
     tail: Tail,
     finals: Vec<(FetchedBlock, SharedBlock)>,
     armed: Option<Timestamp>,
+    validator: Address,
+    /// What is wrong with the next block that is built.
+    spoil: Option<Spoil>,
 }
 
 impl Chain {
@@ -134,6 +142,8 @@ impl Chain {
             tail,
             finals,
             armed: None,
+            validator,
+            spoil: None,
         };
         Ok((chain, memory))
     }
@@ -230,6 +240,10 @@ impl Chain {
             Local::Job => {
                 let Some(job) = self.jobs.pop_front() else { return };
                 let done = self.worker.run(job);
+                let done = self.spoiled(done, out);
+                if let Done::Checked { result: Err(error), .. } = &done {
+                    out.push(Out::Notice(kinds::of_block(error)));
+                }
                 if let Done::Executed(executed) = &done {
                     self.finals.push(kept(executed));
                     out.push(Out::Final(executed.clone()));
@@ -249,6 +263,7 @@ impl Chain {
                 let from = from.0.max(1) as usize - 1;
                 let blocks = self.finals.iter().skip(from).take(FETCH_BLOCKS_MAX);
                 let blocks = blocks.map(|(block, _)| block.clone()).collect();
+                out.push(Out::Reached(Failpoint::BlocksServed));
                 out.push(Out::Send(Recipients::One(peer), PeerMessage::Blocks(blocks)));
             }
             Local::Wake => {
@@ -263,6 +278,37 @@ impl Chain {
                     self.input(now, Input::Fired, out);
                 }
             }
+        }
+    }
+
+    /// The next block that is built breaks a rule.
+    pub fn spoil_next(&mut self, spoil: Spoil) {
+        self.spoil = Some(spoil);
+    }
+
+    fn spoiled(&mut self, done: Done, out: &mut Vec<Out>) -> Done {
+        let Done::Assembled { height, round, block: Some(built), dropped } = done else { return done };
+        let spoil = self.spoil.take();
+        let old = self.finals.iter().rev().find_map(|(fetched, _)| fetched.block.envelopes.last());
+        let spoiled = spoil.and_then(|spoil| spoil.spoil(&built, self.worker.tip(), old));
+        out.extend(spoil.filter(|_| spoiled.is_some()).map(|spoil| Out::Notice(spoil.name())));
+        Done::Assembled { height, round, block: spoiled.or(Some(built)), dropped }
+    }
+
+    /// The failpoint of a journal record.
+    pub fn failpoint(&self, record: &Record) -> Failpoint {
+        let consensus = ConsensusRecord { height: Height(record.height), bytes: record.payload.clone() };
+        match (record.payload.is_empty(), Entry::read(&consensus)) {
+            (true, _) => Failpoint::AppendFlushed,
+            (false, Ok(Entry::Vote(signed))) if signed.vote.validator == self.validator => {
+                Failpoint::AppendOwnVote
+            }
+            (false, Ok(Entry::Vote(_))) => Failpoint::AppendReceivedVote,
+            (false, Ok(Entry::Proposal { .. })) => Failpoint::AppendProposal,
+            (false, Ok(Entry::Judged { .. })) => Failpoint::AppendJudgement,
+            (false, Ok(Entry::Polka(_))) => Failpoint::AppendPolka,
+            (false, Ok(Entry::Timeout { .. })) => Failpoint::AppendTimeout,
+            (false, Err(_)) => Failpoint::AppendBody,
         }
     }
 
@@ -288,6 +334,7 @@ impl Chain {
             out.push(Out::Append(records));
         }
         for effect in step.effects {
+            out.push(Out::Notice(kinds::of_replica(&effect)));
             match effect {
                 Effect::Work(job) => {
                     if self.jobs.is_empty() {
@@ -296,11 +343,16 @@ impl Chain {
                     self.jobs.push_back(job);
                 }
                 Effect::Consensus(input) => todo.push_back(Todo::Consensus(*input)),
-                Effect::Reply { ticket, outcomes } => out.push(Out::Reply(ticket, outcomes)),
-                Effect::Send { to, message } => out.push(Out::Send(to, message)),
+                Effect::Reply { ticket, outcomes } => {
+                    out.push(Out::Reached(Failpoint::SubmissionReply));
+                    out.push(Out::Reply(ticket, outcomes));
+                }
+                Effect::Send { to, message } => {
+                    out.push(Out::Reached(Failpoint::ReplicaSend));
+                    out.push(Out::Send(to, message));
+                }
                 Effect::Serve { peer, from } => out.push(Out::Later(Local::Served(peer, from))),
-                Effect::Committed(_) => {}
-                Effect::Rejected { .. } => out.push(Out::Notice("block rejected")),
+                Effect::Committed(_) | Effect::Rejected { .. } => {}
                 Effect::Diverged(divergence) => out.push(Out::Broken(divergence.to_string())),
             }
         }
@@ -353,22 +405,21 @@ impl Chain {
 
 /// Runs an effect of consensus that is the shell's, and hands the others to the replica.
 fn effect_of(effect: ConsensusEffect, todo: &mut VecDeque<Todo>, out: &mut Vec<Out>) {
-    let notice = match &effect {
-        ConsensusEffect::Abstain { .. } => Some("abstained"),
-        ConsensusEffect::SyncRefused { .. } => Some("fetched certificate refused"),
-        ConsensusEffect::RoundStarted { round, .. } if *round > 0 => Some("later round"),
-        ConsensusEffect::JudgeSynced { .. } => Some("caught up a block"),
-        ConsensusEffect::Restream { .. } => Some("value proposed again"),
-        _ => None,
-    };
-    out.extend(notice.map(Out::Notice));
+    out.push(Out::Notice(kinds::of_consensus(&effect)));
+    if matches!(effect, ConsensusEffect::Decide(_)) {
+        out.push(Out::Reached(Failpoint::DecisionTaken));
+    }
     let other = match from_consensus(effect) {
         Ok(input) => return todo.push_back(Todo::Replica(input)),
         Err(other) => other,
     };
     match other {
-        ConsensusEffect::Publish(message) => out.push(Out::Send(Recipients::All, consensus(message))),
+        ConsensusEffect::Publish(message) => {
+            out.push(Out::Reached(Failpoint::ConsensusPublish));
+            out.push(Out::Send(Recipients::All, consensus(message)));
+        }
         ConsensusEffect::Tell { peer, message } => {
+            out.push(Out::Reached(Failpoint::ConsensusTell));
             out.push(Out::Send(Recipients::One(peer), consensus(message)));
         }
         ConsensusEffect::Halt(error) => out.push(Out::Broken(error.to_string())),

@@ -4,8 +4,9 @@
 use catenary_journal::{
     block_log::{self, Identity},
     guard::{self, MARK_LEN, Marked, Marks},
-    journal::{self, ChainTag, JournalId, Record, Repair, Report},
+    journal::{self, ChainTag, JournalId, Record, Repair, Report, SegmentSummary},
 };
+use catenary_mutant::{Mutant, is_active};
 use rand::{Rng, rngs::StdRng};
 use std::collections::BTreeMap;
 
@@ -31,14 +32,40 @@ impl File {
         self.bytes.truncate(kept);
     }
 
-    /// Flips a bit of what was flushed, if there is any.
-    pub fn flip(&mut self, rng: &mut StdRng) {
-        if self.flushed > 0 {
-            let at = rng.random_range(0..self.flushed);
-            self.bytes[at] ^= 1 << rng.random_range(0..8);
+    /// Damages what was flushed, if there is anything.
+    fn damage(&mut self, damage: Damage, rng: &mut StdRng) {
+        if self.flushed == 0 {
+            return;
+        }
+        let at = rng.random_range(0..self.flushed);
+        let sector = at - at % SECTOR_BYTES..(at - at % SECTOR_BYTES + SECTOR_BYTES).min(self.flushed);
+        match damage {
+            Damage::Flip => self.bytes[at] ^= 1 << rng.random_range(0..8),
+            Damage::Zeroes => self.bytes[sector].fill(0),
+            Damage::Misplaced => {
+                let from = rng.random_range(0..=self.flushed - sector.len());
+                let other = self.bytes[from..from + sector.len()].to_vec();
+                self.bytes[sector].copy_from_slice(&other);
+            }
         }
     }
 }
+
+/// What a disk does to what was flushed.
+#[derive(Clone, Copy, Debug)]
+pub enum Damage {
+    /// One bit is another.
+    Flip,
+    /// A sector reads as zeroes.
+    Zeroes,
+    /// In a sector stands what belongs elsewhere.
+    Misplaced,
+}
+
+/// Bytes of a sector.
+const SECTOR_BYTES: usize = 512;
+/// Bytes of a journal segment: few, so that segments come and go.
+const SEGMENT_BYTES: u64 = 16 * 1024;
 
 /// The block log of one chain, in one segment.
 struct Log {
@@ -56,6 +83,14 @@ pub type LoggedBlock = (Vec<u8>, Vec<u8>);
 pub struct Disk {
     segments: BTreeMap<u64, File>,
     writer: Option<journal::SegmentWriter>,
+    /// What the segment being written holds.
+    current: SegmentSummary,
+    /// Segments that somebody may need.
+    closed: Vec<SegmentSummary>,
+    /// Segments that the inventory being written no longer lists.
+    trimmed: Vec<u64>,
+    /// The height of each chain up to which the block log has everything.
+    logged: BTreeMap<ChainTag, u64>,
     /// Records that wait for a flush.
     queued: Vec<Record>,
     guard: File,
@@ -91,6 +126,10 @@ impl Disk {
         Self {
             segments: BTreeMap::new(),
             writer: None,
+            current: SegmentSummary::default(),
+            closed: Vec::new(),
+            trimmed: Vec::new(),
+            logged: BTreeMap::new(),
             queued: Vec::new(),
             guard: File::default(),
             raised: Vec::new(),
@@ -109,32 +148,76 @@ impl Disk {
         self.raised.push((chain, mark));
     }
 
-    /// Writes what is queued to both files, each to be flushed later.
-    pub fn write_batch(&mut self) {
-        let mut number = 0;
-        if let Some(writer) = self.writer.as_mut().filter(|_| !self.queued.is_empty()) {
-            number = writer.next_batch();
-            let mut bytes = Vec::new();
-            let queued = std::mem::take(&mut self.queued);
-            writer.append(&queued, None, &mut bytes).expect("records fit a batch");
-            self.segments.entry(writer.number()).or_default().append(&bytes);
-        }
+    /// Whether the journal goes on in another segment.
+    pub fn segment_is_full(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.len() >= SEGMENT_BYTES)
+    }
+
+    /// Begins the next segment, to be flushed with [`Self::flush_journal`].
+    pub fn begin_segment(&mut self) {
+        let Some(writer) = &self.writer else { return };
+        let (journal, number, batch) = (writer.journal(), writer.number() + 1, writer.next_batch());
+        self.closed.push(std::mem::replace(
+            &mut self.current,
+            SegmentSummary { number, ..SegmentSummary::default() },
+        ));
+        let (writer, header) = journal::SegmentWriter::create(journal, number, batch, &numbers(&self.closed));
+        let mut file = File::default();
+        file.append(&header);
+        self.segments.insert(number, file);
+        self.writer = Some(writer);
+    }
+
+    /// Writes what is queued for the journal, to be flushed later; gives the number of its batch, 0 if there is none.
+    pub fn write_journal(&mut self) -> u64 {
+        let Some(writer) = self.writer.as_mut().filter(|_| !self.queued.is_empty()) else { return 0 };
+        let number = writer.next_batch();
+        let queued = std::mem::take(&mut self.queued);
+        let needless = self.closed.extract_if(.., |segment| segment.is_flushed(&self.logged));
+        self.trimmed.extend(needless.map(|segment| segment.number));
+        let live = (!self.trimmed.is_empty()).then(|| numbers(&self.closed));
+        let mut bytes = Vec::new();
+        writer.append(&queued, live.as_deref(), &mut bytes).expect("records fit a batch");
+        self.segments.entry(writer.number()).or_default().append(&bytes);
+        queued.iter().for_each(|record| self.current.add(record.chain, record.height));
+        number
+    }
+
+    /// Writes raised marks to the guard, each with its journal batch, to be flushed later.
+    pub fn write_guard(&mut self, batch: u64) {
         if self.guard.bytes.is_empty() {
             self.guard.append(&guard::file(&Marks::new()));
         }
         for (chain, mark) in std::mem::take(&mut self.raised) {
-            self.guard.append(&guard::record(chain, &Marked { mark, batch: number }));
+            self.guard.append(&guard::record(chain, &Marked { mark, batch }));
         }
     }
 
     /// Flushes the journal.
     pub fn flush_journal(&mut self) {
-        self.segments.values_mut().for_each(File::flush);
+        if !is_active(Mutant::FlushSkipped) {
+            self.segments.values_mut().for_each(File::flush);
+        }
+    }
+
+    /// Deletes what the flushed inventory no longer lists; gives how many segments that are.
+    pub fn delete_trimmed(&mut self) -> usize {
+        let trimmed = std::mem::take(&mut self.trimmed);
+        trimmed.iter().for_each(|number| drop(self.segments.remove(number)));
+        trimmed.len()
+    }
+
+    /// The block log of a chain has everything up to there, so the journal need not.
+    pub fn trim(&mut self, chain: ChainTag, flushed: u64) {
+        let logged = self.logged.entry(chain).or_default();
+        *logged = flushed.max(*logged);
     }
 
     /// Flushes the guard.
     pub fn flush_guard(&mut self) {
-        self.guard.flush();
+        if !is_active(Mutant::GuardFlushSkipped) {
+            self.guard.flush();
+        }
     }
 
     /// Writes a block, to be flushed later.
@@ -154,6 +237,7 @@ impl Disk {
         self.segments.values_mut().for_each(|file| file.crash(rng));
         self.guard.crash(rng);
         self.logs.iter_mut().for_each(|log| log.file.crash(rng));
+        self.trimmed.clear();
         self.writer = None;
     }
 
@@ -169,12 +253,12 @@ impl Disk {
         self.guard = File::default();
     }
 
-    /// Flips a bit of one file.
-    pub fn flip(&mut self, rng: &mut StdRng) {
+    /// Damages one file.
+    pub fn damage(&mut self, damage: Damage, rng: &mut StdRng) {
         let files = self.segments.values_mut().chain([&mut self.guard]);
         let files: Vec<_> = files.chain(self.logs.iter_mut().map(|log| &mut log.file)).collect();
         let at = rng.random_range(0..files.len());
-        files.into_iter().nth(at).expect("one of them").flip(rng);
+        files.into_iter().nth(at).expect("one of them").damage(damage, rng);
     }
 
     /// Scans, repairs and opens everything, as a node's start does.
@@ -203,12 +287,15 @@ impl Disk {
         };
         self.guard.bytes = guard::file(&guard.marks);
         self.guard.flush();
-        let live: Vec<_> = scan.segments.iter().map(|segment| segment.number).collect();
+        let live = numbers(&scan.segments);
         let id = scan.next.journal.unwrap_or(JournalId(draw));
         let (writer, header) = journal::SegmentWriter::create(id, scan.next.number, scan.next.batch, &live);
         let mut file = File::default();
         file.append(&header);
         file.flush();
+        self.current = SegmentSummary { number: writer.number(), ..SegmentSummary::default() };
+        self.closed = scan.segments;
+        self.logged.clear();
         self.segments.insert(writer.number(), file);
         self.writer = Some(writer);
 
@@ -228,6 +315,10 @@ impl Disk {
             damaged_logs,
         }
     }
+}
+
+fn numbers(segments: &[SegmentSummary]) -> Vec<u64> {
+    segments.iter().map(|segment| segment.number).collect()
 }
 
 impl Log {

@@ -9,9 +9,11 @@
 //! | [`chain`] | one chain on one node: consensus, replica and worker |
 //! | [`router`] | one router on one node |
 //! | [`disk`] | journal, guard and block logs as bytes, and what a crash leaves |
-//! | [`network`], [`faults`] | what goes wrong, and how often |
+//! | [`faults`] | what goes wrong, and how often |
+//! | [`lies`], [`spoiled`] | what a Byzantine validator says, and which blocks it builds |
+//! | [`rogue`] | what a malicious relayer tries |
 //! | [`witness`] | what must hold |
-//! | [`report`] | what a run did |
+//! | [`report`], [`kinds`] | what a run did |
 //! | [`setup`] | genesis, keys, lanes, payments |
 //!
 //! # Invariants
@@ -23,13 +25,16 @@
 pub mod chain;
 pub mod disk;
 pub mod faults;
-pub mod network;
+pub mod kinds;
+pub mod lies;
 pub mod report;
+pub mod rogue;
 pub mod router;
 pub mod setup;
+pub mod spoiled;
 pub mod witness;
 pub mod world;
 
+pub use catenary_invariants::Violation;
 pub use report::Report;
-pub use witness::Violation;
 pub use world::{Layout, World};

@@ -63,7 +63,7 @@ fn run(arguments: &Arguments) -> (Report, Vec<(u64, Violation)>) {
                     if seed >= arguments.first + arguments.seeds {
                         return;
                     }
-                    let outcome = World::new(seed, arguments.layout, arguments.traced).run();
+                    let outcome = World::outcome(seed, arguments.layout, arguments.traced);
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((seed, outcome));
                 }
             });

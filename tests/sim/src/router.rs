@@ -45,6 +45,19 @@ pub enum Errand {
     Wake,
 }
 
+impl Errand {
+    /// What the report calls it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe { .. } => "effect: subscribe",
+            Self::Prove { .. } => "effect: prove",
+            Self::Submit { .. } => "effect: submit",
+            Self::Answer(_) => "answer to a router",
+            Self::Wake => "router woken",
+        }
+    }
+}
+
 /// A router that runs.
 pub struct Router {
     relay: Relay,

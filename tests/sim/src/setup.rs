@@ -18,10 +18,12 @@ use catenary_types::{
     Amount, AssetId, Body, Call, ChainId, Committee, Genesis, Message, RequestId, Role, UnixSeconds,
     Validator, testing,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// When every simulation starts: 2027-01-15T08:00:00Z.
 pub const START: UnixSeconds = UnixSeconds(1_800_000_000);
+/// The number of the relayer that nobody asked to relay.
+pub const ROGUE: usize = 2;
 /// Customers of each chain.
 pub const CUSTOMERS: usize = 4;
 /// What each of them has at the start.
@@ -47,9 +49,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// So many chains, from two to four, with so many validators each.
-    pub fn new(chains: usize, validators: usize) -> Self {
-        let genesis: Vec<_> = NAMES[..chains].iter().map(|name| genesis(name, validators)).collect();
+    /// So many chains, from two to four, with so many validators each, of which some may lie.
+    pub fn new(chains: usize, validators: usize, liars: &BTreeSet<usize>) -> Self {
+        let genesis: Vec<_> = NAMES[..chains].iter().map(|name| genesis(name, validators, liars)).collect();
         let id = |genesis: &Genesis| genesis.chain_id().expect("the genesis is well formed");
         let pairs: Vec<_> = match chains {
             2 => vec![(0, 1)],
@@ -102,6 +104,12 @@ impl Setup {
         self.sign(chain, "operator", 2, calls, START.0 + 600)
     }
 
+    /// The chain at the other end of a lane.
+    pub fn other_end(&self, chain: usize, client: &ClientId) -> Option<usize> {
+        let ends = self.ends_of(chain);
+        ends.into_iter().find(|(here, _)| here.1 == *client).map(|(_, there)| there.0)
+    }
+
     /// The ends of a chain, in the order of their clients, each with the end that it is joined to.
     fn ends_of(&self, chain: usize) -> Vec<(audit::End, audit::End)> {
         let both = self
@@ -126,6 +134,12 @@ impl Setup {
         };
         let call = call(catenary_transfer::KIND, &TransferCall::Send(send));
         self.sign(from.0, &customer_name(*customer), *number, vec![call], timeout.0)
+    }
+
+    /// A call of the relayer that nobody asked to relay.
+    pub fn rogue_call(&self, chain: usize, number: u64, packet: &PacketCall, valid_until: u64) -> Vec<u8> {
+        let call = call(catenary_packet::KIND, packet);
+        self.sign(chain, &format!("relayer-{ROGUE}"), number, vec![call], valid_until)
     }
 
     fn sign(&self, chain: usize, sender: &str, number: u64, calls: Vec<Call>, valid_until: u64) -> Vec<u8> {
@@ -195,11 +209,15 @@ fn call(instance: &str, message: &impl Message) -> Call {
     Call { instance: instance.parse().expect("kinds are instance names"), message: message.encode() }
 }
 
-fn genesis(chain: &str, validators: usize) -> Genesis {
+/// Power is the same for all, but on the second chain: there the first two honest validators have twice as much, so that
+/// exactly two thirds of it can meet.
+fn genesis(chain: &str, validators: usize, liars: &BTreeSet<usize>) -> Genesis {
     let index = NAMES.iter().position(|name| *name == chain).unwrap_or_default();
+    let heavy: BTreeSet<_> = (0..validators).filter(|number| !liars.contains(number)).take(2).collect();
     let validator = |number| {
         let public_key = SigningKey::from_seed(&validator_seed(index, number)).public_key();
-        Validator { public_key, power: 10 }
+        let twice = index == 1 && heavy.contains(&number);
+        Validator { public_key, power: if twice { 20 } else { 10 } }
     };
     let begins = catenary_types::Timestamp(START.start().0 - 1);
     let mut genesis = testing::genesis(chain, begins, (0..validators).map(validator).collect());
@@ -208,7 +226,7 @@ fn genesis(chain: &str, validators: usize) -> Genesis {
     genesis.organisations = vec![BANK.parse().expect("an organisation")];
     let account = |number: &str, roles: &[Role]| testing::account(BANK, number, &key(number), roles);
     genesis.accounts = vec![account("operator", &[Role::Operator, Role::Issuer])];
-    genesis.accounts.extend((0..2).map(|number| account(&format!("relayer-{number}"), &[Role::Relayer])));
+    genesis.accounts.extend((0..=ROGUE).map(|number| account(&format!("relayer-{number}"), &[Role::Relayer])));
     genesis.accounts.extend((0..CUSTOMERS).map(|number| account(&customer_name(number), &[])));
     let kinds = [admin::KIND, asset::KIND, catenary_packet::KIND, catenary_transfer::KIND];
     genesis.instances = kinds.map(testing::instance).to_vec();

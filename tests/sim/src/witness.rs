@@ -1,44 +1,41 @@
-//! What must hold, whatever happens.
+//! Looks at everything that happens, and keeps the first thing that must not.
 //!
-//! | Invariant | When it is checked |
+//! | Invariant | Checked |
 //! |---|---|
-//! | agreement: one block per chain and height | at every final block |
-//! | one state per chain and height | at every final block |
-//! | nobody signs two messages for one step | at every message that is sent |
-//! | what was final stays final | at every start, and at the end |
-//! | packets and supply, see [`audit`] | at the end |
-//! | after the faults everything goes on and is settled | at the end |
+//! | agreement, one state, links, certificates, signatures: [`Finality`] | at every final block |
+//! | no block is later than honest clocks allow | at every final block |
+//! | what was final stays final | at every start |
+//! | nobody signs two messages for one step: [`SignedSteps`] | at every message that is sent |
+//! | packets and supply: [`packets`] | at the end |
+//! | everything goes on and is settled | at the end |
 
-use catenary_consensus::{Message, SignedVote};
+use crate::faults::CLOCK_SKEW_MS;
 use catenary_crypto::Hash;
+use catenary_invariants::{Finality, SignedSteps, Told, Violation, packets};
 use catenary_replica::{Executed, PeerMessage};
-use catenary_transfer::audit;
-use catenary_types::{Address, Height, VoteKind};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// An invariant that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Which.
-    pub invariant: &'static str,
-    /// What was seen.
-    pub detail: String,
-}
-
-type Step = (usize, Address, Height, u32, u8);
+use catenary_types::{Address, Height, Parameters, Timestamp};
 
 /// Everything that was seen.
 #[derive(Default)]
 pub struct Witness {
-    blocks: BTreeMap<(usize, Height), (Hash, Hash)>,
-    signed: BTreeMap<Step, Vec<u8>>,
-    highest: BTreeMap<usize, Height>,
-    /// Whose votes are not looked at.
-    liars: BTreeSet<Address>,
+    finality: Vec<Finality>,
+    steps: Vec<SignedSteps>,
+    parameters: Vec<Parameters>,
     violation: Option<Violation>,
 }
 
 impl Witness {
+    /// A witness of chains with these parameters.
+    pub fn new(parameters: Vec<Parameters>) -> Self {
+        let chains = parameters.len();
+        Self {
+            finality: vec![Finality::default(); chains],
+            steps: vec![SignedSteps::default(); chains],
+            parameters,
+            violation: None,
+        }
+    }
+
     /// The first thing that went wrong.
     pub fn violation(&self) -> Option<&Violation> {
         self.violation.as_ref()
@@ -49,80 +46,55 @@ impl Witness {
         self.violation.get_or_insert(Violation { invariant, detail });
     }
 
+    fn judge(&mut self, whose: impl FnOnce() -> String, found: Result<(), Violation>) {
+        if let Err(Violation { invariant, detail }) = found {
+            self.fail(invariant, format!("{}: {detail}", whose()));
+        }
+    }
+
     /// The highest block of a chain that any node called final.
     pub fn highest(&self, chain: usize) -> Height {
-        self.highest.get(&chain).copied().unwrap_or_default()
+        self.finality[chain].highest()
     }
 
-    /// A block is final on some node.
-    pub fn block(&mut self, node: usize, chain: usize, executed: &Executed) {
-        let tip = &executed.tip;
-        let found = (executed.block.header.hash(), tip.app_hash);
-        let first = *self.blocks.entry((chain, tip.height)).or_insert(found);
-        if first.0 != found.0 {
-            let detail =
-                format!("node {node}, chain {chain}, height {}: {} and {}", tip.height, found.0, first.0);
-            self.fail("agreement", detail);
-        } else if first.1 != found.1 {
-            let detail = format!("node {node}, chain {chain}, height {}", tip.height);
-            self.fail("one state", detail);
+    /// A block is final on some node, at this time of the world.
+    pub fn block(&mut self, now: Timestamp, node: usize, chain: usize, executed: &Executed) {
+        let told = Told {
+            block: &executed.block,
+            certificate: executed.certificate(),
+            validators: &executed.tip.validators,
+            parameters: &self.parameters[chain],
+            app_hash: executed.tip.app_hash,
+        };
+        let found = self.finality[chain].told(told);
+        self.judge(|| format!("node {node}, chain {chain}"), found);
+        let limit = now.plus_ms(self.parameters[chain].clock_precision_ms + CLOCK_SKEW_MS);
+        if executed.tip.time > limit {
+            let detail = format!("chain {chain}: {} at {}", executed.tip.time.0, now.0);
+            self.fail("no block is later than honest clocks allow", detail);
         }
-        let highest = self.highest.entry(chain).or_default();
-        *highest = tip.height.max(*highest);
     }
 
-    /// A node that starts has a chain up to there.
+    /// A node that starts has these blocks of a chain.
     pub fn started(&mut self, node: usize, chain: usize, blocks: impl Iterator<Item = (Height, Hash)>) {
-        for (height, hash) in blocks {
-            if self.blocks.get(&(chain, height)).is_none_or(|(known, _)| *known != hash) {
-                self.fail(
-                    "what was final stays final",
-                    format!("node {node}, chain {chain}, height {height}"),
-                );
-            }
-        }
+        let found = self.finality[chain].still_has(blocks);
+        self.judge(|| format!("node {node}, chain {chain}"), found);
     }
 
-    /// A message is sent.
+    /// A message is sent by whoever made it.
     pub fn sent(&mut self, chain: usize, message: &PeerMessage) {
         let PeerMessage::Consensus(message) = message else { return };
-        match message {
-            Message::Vote(SignedVote { vote, .. }) => {
-                let kind = if vote.kind == VoteKind::Prevote { 1 } else { 2 };
-                let said = vote.value.map(|value| [&value.block.0[..], &value.time.0.to_be_bytes()].concat());
-                self.sign((chain, vote.validator, vote.height, vote.round, kind), said.unwrap_or_default());
-            }
-            Message::Proposal(signed) => {
-                let proposal = &signed.proposal;
-                let said = proposal.value.block.0.to_vec();
-                self.sign((chain, proposal.proposer, proposal.height, proposal.round, 0), said);
-            }
-            Message::Polka(_) | Message::Round(_) => {}
-        }
+        let found = self.steps[chain].sent(message);
+        self.judge(|| format!("chain {chain}"), found);
     }
 
-    /// Of this validator nothing is expected.
-    pub fn expect_lies(&mut self, validator: Address) {
-        self.liars.insert(validator);
-    }
-
-    fn sign(&mut self, step: Step, said: Vec<u8>) {
-        if self.liars.contains(&step.1) {
-            return;
-        }
-        let first = self.signed.entry(step).or_insert_with(|| said.clone());
-        if *first != said {
-            let (chain, validator, height, round, kind) = step;
-            let detail =
-                format!("chain {chain}, validator {validator}, height {height}, round {round}, step {kind}");
-            self.fail("one message a step", detail);
-        }
+    /// Of this validator of a chain nothing is expected.
+    pub fn expect_lies(&mut self, chain: usize, validator: Address) {
+        self.steps[chain].expect_lies(validator);
     }
 
     /// Checks packets and supply over the final blocks of all chains.
-    pub fn audit(&mut self, network: &audit::Network<'_>) {
-        if let Err(violation) = audit::check(network) {
-            self.fail("packets", violation.to_string());
-        }
+    pub fn audit(&mut self, network: &packets::Network<'_>) {
+        self.judge(|| "all chains".into(), packets::check(network).map_err(Violation::from));
     }
 }

@@ -3,8 +3,10 @@
 use super::{Event, Running, World};
 use crate::{
     faults::happens,
+    kinds,
     router::{Errand, Router, prove},
 };
+use catenary_failpoint::Failpoint;
 use catenary_relay::{
     Input as RelayInput,
     gateway::{GatewayError, SubmitOutcome},
@@ -32,6 +34,19 @@ impl World {
             self.at(at, Event::Errand { node, life, errand: Box::new(Errand::Wake) });
         }
         for errand in errands {
+            let point = match &errand {
+                Errand::Subscribe { .. } => Failpoint::RelaySubscribe,
+                Errand::Prove { .. } => Failpoint::RelayProve,
+                Errand::Submit { .. } => Failpoint::RelaySubmit,
+                Errand::Answer(input) if matches!(**input, RelayInput::ProofReady { .. }) => {
+                    Failpoint::RelayProof
+                }
+                Errand::Answer(_) | Errand::Wake => Failpoint::RelayAnswer,
+            };
+            self.report.count(errand.name());
+            if self.reach(node, point) {
+                return;
+            }
             let ms = self.rng.random_range(0..=self.faults.delay_ms);
             if happens(&mut self.rng, self.faults.router) && !matches!(errand, Errand::Subscribe { .. }) {
                 self.report.count("router's question lost");
@@ -58,24 +73,29 @@ impl World {
                 let failed = happens(&mut self.rng, self.faults.router);
                 let result =
                     if failed { Err(GatewayError::Busy) } else { prove(&running.chains[chain], &request) };
+                if let Err(error) = &result {
+                    self.report.count(kinds::of_gateway(error));
+                }
                 let answer = Errand::Answer(Box::new(RelayInput::ProofReady { ticket, result }));
                 self.wake_router(node, |_, _| vec![answer]);
             }
             Errand::Submit { ticket, chain, envelopes } => {
+                self.rogue.overhear(chain, &envelopes);
                 let Some(running) = &mut self.nodes[node].running else { return };
                 running.tickets += 1;
                 let own = running.tickets;
                 if let Some(router) = &mut running.router {
                     router.remember(own, ticket);
                 }
-                self.step(node, chain, |running, now, out| {
-                    running.input(now, Input::Submit { ticket: own, envelopes }, out);
-                });
+                self.input(node, chain, Input::Submit { ticket: own, envelopes });
             }
         }
     }
 
     pub(super) fn pump(&mut self, node: usize, chain: usize) {
+        if self.reach(node, Failpoint::RelayBlock) {
+            return;
+        }
         let now = self.local_time(node);
         let Some(Running { chains, router: Some(router), .. }) = &mut self.nodes[node].running else {
             return;
@@ -89,5 +109,21 @@ impl World {
         if let Some(answer) = router.replied(ticket, outcomes) {
             self.wake_router(node, |_, _| vec![Errand::Answer(Box::new(answer))]);
         }
+    }
+
+    /// A relayer with an account of its own tries something.
+    pub(super) fn rogue_acts(&mut self) {
+        let running: Vec<_> = (0..self.nodes.len()).filter(|node| self.nodes[*node].running.is_some()).collect();
+        if running.is_empty() {
+            return;
+        }
+        let node = running[self.rng.random_range(0..running.len())];
+        let Some(Running { chains, .. }) = &self.nodes[node].running else { return };
+        let Some((trick, chain, call)) = self.rogue.act(&self.setup, chains, &mut self.rng) else { return };
+        self.report.count(trick);
+        self.report.line(self.now, || format!("rogue: {trick} on chain {chain}"));
+        let number = self.rogue.next_number();
+        let envelope = self.setup.rogue_call(chain, number, &call, self.now.seconds().0 + 30);
+        self.submit(node, chain, envelope);
     }
 }
