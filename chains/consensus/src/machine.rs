@@ -223,7 +223,10 @@ impl Consensus {
             && self.host.running.start.voting == Voting::Vote
         {
             self.host.running.start.voting = Voting::Follow;
-            self.host.abstain(AbstainReason::Unremembered(mark));
+            // Below the mark's height everything is decided, and its votes are only repeated.
+            if mark.height == self.host.height() {
+                self.host.abstain(AbstainReason::Unremembered(mark));
+            }
         }
     }
 
@@ -325,7 +328,8 @@ impl Consensus {
     /// An own signature that this node does not remember: from here on it follows.
     fn notice_forgotten(&mut self, message: &Message) {
         let Some(mark) = self.host.forgotten(message) else { return };
-        self.host.adopt(mark);
+        // There may be more that it does not remember, so the guard's file remembers that.
+        self.host.adopt(Mark::forgotten(mark.height));
         if self.host.running.start.voting == Voting::Vote {
             self.abstain(AbstainReason::Forgotten(mark));
         }

@@ -54,6 +54,17 @@ impl Mark {
         Self { height, round: u32::MAX, step: SignedStep::Precommit, digest: Hash::default() }
     }
 
+    /// A mark that says that marks were lost: above this height the key may have signed anything. What lifts it is
+    /// [`Mark::end_of`] that height or a later one.
+    pub fn forgotten(height: Height) -> Self {
+        Self { round: u32::MAX - 1, ..Self::end_of(height) }
+    }
+
+    /// Whether the mark says that marks were lost. No round of a signature is that high.
+    pub fn is_forgotten(&self) -> bool {
+        *self == Self::forgotten(self.height)
+    }
+
     /// The mark of a key that has signed nothing.
     pub fn nothing() -> Self {
         Self { height: Height(0), round: 0, step: SignedStep::Proposal, digest: Hash::default() }

@@ -43,7 +43,15 @@ impl Copies {
     /// | whole | damaged above the tip | above the height of the guard's mark |
     /// | lost or damaged | whole | at once: it holds every own message above the block log |
     /// | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
+    ///
+    /// A loss must outlive a crash that comes before those answers, else the next start would find two new files and take them
+    /// for whole ones. So with [`Memory::Lost`] comes [`Mark::forgotten`], to be on disk before the chain starts; while the
+    /// guard's newest mark is one of those, votes are lost whatever the files look like.
     pub fn recall(self) -> (Memory, Option<Mark>) {
+        let forgotten = || Mark::forgotten(self.mark.map_or(Height(0), |mark| mark.height));
+        if self.mark.is_some_and(|mark| mark.is_forgotten()) {
+            return (Memory::Lost, self.mark);
+        }
         let mark = self.mark.filter(|mark| *mark != Mark::nothing());
         let guard_whole = self.guard_whole && self.mark.is_some();
         if is_active(Mutant::GuardNotRead) && guard_whole && !self.journal_whole {
@@ -55,7 +63,7 @@ impl Copies {
         let memory = match (guard_whole, self.journal_whole) {
             (_, true) => Memory::Whole,
             (true, false) => mark.map_or(Memory::Whole, |mark| Memory::From(mark.height.next())),
-            (false, false) => Memory::Lost,
+            (false, false) => return (Memory::Lost, Some(forgotten())),
         };
         (memory, mark)
     }
@@ -126,9 +134,11 @@ mod tests {
         assert_eq!(recall(Some(mark), true, true), (Memory::Whole, Some(mark)));
         assert_eq!(recall(Some(mark), true, false), (from, Some(mark)));
         assert_eq!(recall(Some(mark), false, true), (Memory::Whole, Some(mark)));
-        assert_eq!(recall(Some(mark), false, false), (Memory::Lost, Some(mark)));
+        let forgotten = |height| Some(Mark::forgotten(Height(height)));
+        assert_eq!(recall(Some(mark), false, false), (Memory::Lost, forgotten(7)));
         assert_eq!(recall(None, true, true), (Memory::Whole, None));
-        assert_eq!(recall(None, true, false), (Memory::Lost, None), "an empty guard says nothing");
+        assert_eq!(recall(None, true, false), (Memory::Lost, forgotten(0)), "an empty guard says nothing");
+        assert_eq!(recall(forgotten(0), true, true), (Memory::Lost, forgotten(0)), "two files that were begun anew");
         assert_eq!(recall(Some(Mark::nothing()), true, false), (Memory::Whole, None), "but this it says");
     }
 

@@ -105,8 +105,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Opens a chain from what a disk holds. Gives it with its memory.
-    pub fn open(opening: Opening<'_>) -> Result<(Self, Memory), String> {
+    /// Opens a chain from what a disk holds. Gives it with its memory, and the mark that it goes on from.
+    pub fn open(opening: Opening<'_>) -> Result<(Self, Memory, Option<Mark>), String> {
         let genesis = opening.genesis;
         let id = genesis.chain_id().map_err(|error| error.to_string())?;
         let tag = ChainTag::of(id.as_str());
@@ -145,7 +145,7 @@ impl Chain {
             validator,
             spoil: None,
         };
-        Ok((chain, memory))
+        Ok((chain, memory, mark))
     }
 
     /// Starts with these peers.

@@ -71,3 +71,8 @@ pub fn of_gateway(error: &GatewayError) -> &'static str {
         GatewayError::Damaged(_) => "question refused: damaged",
     }
 }
+
+/// Whether a reader of a trace wants to see it.
+pub fn is_notable(what: &str) -> bool {
+    what.starts_with("abstained") || what.starts_with("block with") || what == "effect: fetched certificate refused"
+}

@@ -49,9 +49,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// So many chains, from two to four, with so many validators each, of which some may lie.
-    pub fn new(chains: usize, validators: usize, liars: &BTreeSet<usize>) -> Self {
-        let genesis: Vec<_> = NAMES[..chains].iter().map(|name| genesis(name, validators, liars)).collect();
+    /// So many chains, from two to four, with so many validators each, of which some may fail.
+    pub fn new(chains: usize, validators: usize, weak: &BTreeSet<usize>) -> Self {
+        let genesis: Vec<_> = NAMES[..chains].iter().map(|name| genesis(name, validators, weak)).collect();
         let id = |genesis: &Genesis| genesis.chain_id().expect("the genesis is well formed");
         let pairs: Vec<_> = match chains {
             2 => vec![(0, 1)],
@@ -209,11 +209,11 @@ fn call(instance: &str, message: &impl Message) -> Call {
     Call { instance: instance.parse().expect("kinds are instance names"), message: message.encode() }
 }
 
-/// Power is the same for all, but on the second chain: there the first two honest validators have twice as much, so that
+/// Power is the same for all, but on the second chain: there two of those that do not fail have twice as much, so that
 /// exactly two thirds of it can meet.
-fn genesis(chain: &str, validators: usize, liars: &BTreeSet<usize>) -> Genesis {
+fn genesis(chain: &str, validators: usize, weak: &BTreeSet<usize>) -> Genesis {
     let index = NAMES.iter().position(|name| *name == chain).unwrap_or_default();
-    let heavy: BTreeSet<_> = (0..validators).filter(|number| !liars.contains(number)).take(2).collect();
+    let heavy: BTreeSet<_> = (0..validators).filter(|number| !weak.contains(number)).take(2).collect();
     let validator = |number| {
         let public_key = SigningKey::from_seed(&validator_seed(index, number)).public_key();
         let twice = index == 1 && heavy.contains(&number);

@@ -150,7 +150,13 @@ impl World {
             // Enough of them can break the agreement; this is how.
             lies = Lies { twins: true, ..lies };
         }
-        let setup = Setup::new(layout.chains, layout.nodes, &liars);
+        let victim = match liars.first().filter(|_| lies.are_told()) {
+            // Who forgets its votes is one of those that the group stands, and so is who lies.
+            Some(liar) => *liar,
+            None => rng.random_range(0..layout.nodes),
+        };
+        let weak: BTreeSet<_> = liars.iter().copied().chain([victim]).collect();
+        let setup = Setup::new(layout.chains, layout.nodes, &weak);
         let identity = |chain: usize| {
             let hash = setup.genesis[chain].hash();
             Identity::new(setup.chains[chain].as_str(), hash).expect("chain ids are folder names")
@@ -172,7 +178,7 @@ impl World {
             witness: Witness::new(parameters.collect()),
             rogue: Rogue::default(),
             said: vec![VecDeque::new(); layout.chains],
-            victim: rng.random_range(0..layout.nodes),
+            victim,
             setup,
             layout,
             rng,

@@ -68,7 +68,7 @@ impl World {
         for (index, blocks) in found.blocks.into_iter().enumerate() {
             let tag = ChainTag::of(self.setup.chains[index].as_str());
             let suspect = |tag, height| found.report.is_suspect(tag, height);
-            let (chain, memory) = Chain::open(Opening {
+            let (chain, memory, mark) = Chain::open(Opening {
                 genesis: &self.setup.genesis[index],
                 ledger: &self.setup.ledger,
                 seed: validator_seed(index, validator),
@@ -82,10 +82,19 @@ impl World {
                 },
                 suspect: &suspect,
             })?;
+            if let Some(mark) = mark.filter(|_| memory == Memory::Lost) {
+                let disk = &mut self.nodes[node].disk;
+                disk.raise(tag, mark.encode());
+                disk.write_guard(0);
+                disk.flush_guard();
+            }
             match memory {
                 Memory::Whole => {}
                 Memory::From(_) => self.report.count("votes above the guard's mark"),
                 Memory::Lost => self.report.count("votes forgotten"),
+            }
+            if memory != Memory::Whole {
+                self.report.line(self.now, || format!("node {node} chain {index} remembers {memory:?}"));
             }
             let blocks = chain.finals().map(|block| (block.height(), block.signed.header.hash()));
             self.witness.started(node, index, blocks);

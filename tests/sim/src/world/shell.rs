@@ -59,7 +59,12 @@ impl World {
                 }
                 self.reply(node, ticket, outcomes);
             }
-            Out::Notice(what) => self.report.count(what),
+            Out::Notice(what) => {
+                self.report.count(what);
+                if kinds::is_notable(what) {
+                    self.report.line(self.now, || format!("node {node} chain {chain} {what}"));
+                }
+            }
             Out::Reached(point) => drop(self.reach(node, point)),
             Out::Broken(_) if self.is_liar(node) => {
                 self.report.count("a liar stopped itself");
