@@ -1,3 +1,4 @@
 //! x
 pub mod check;
 pub mod packet;
+pub mod votes;
