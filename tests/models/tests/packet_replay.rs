@@ -240,7 +240,7 @@ fn disagreement(law: Law, way: &[Action]) -> Option<String> {
 #[test]
 fn real_chains_do_what_the_model_says() {
     let law = Law::default();
-    let ways = shortest_ways(&Packets { law, blocks_max: 4, deadlines: [2, 3], packets: 1 });
+    let ways = shortest_ways(&Packets { law, blocks_max: 4, deadlines: [3, 3], packets: 1 });
     println!("{} ways, {} blocks", ways.len(), ways.iter().map(Vec::len).sum::<usize>());
     assert!(ways.len() > 100, "only {} ways", ways.len());
     for way in ways {

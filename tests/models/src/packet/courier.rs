@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Blocks that it takes at most once every deadline is past: of each packet a receive that was under way and a settlement,
-/// each with a block that makes the header, and two recoveries.
+/// each with a block that makes the header, and a recovery.
 const BLOCKS_MAX: u8 = 12;
 
 /// Whether an honest courier and governance settle every packet within its deadline and a few blocks.

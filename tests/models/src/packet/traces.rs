@@ -1,7 +1,7 @@
 //! Ways through the model that between them take every kind of step.
 
 use super::{
-    Action, Answer, Outcome, Packets, State,
+    Action, Answer, Outcome, Packets, Standing, State,
     state::{Packet, Side},
 };
 use stateright::Model;
@@ -21,7 +21,7 @@ pub struct Kind {
 }
 
 /// How the client stands, and where a shown header stands among those that the client knows.
-type ClientKind = (u8, Option<[Ordering; 2]>);
+type ClientKind = (u8, Option<Ordering>);
 
 /// The packet of a step: its answer, what the chains hold of it, and how deadline, header and the target's clock compare.
 type PacketKind = (Answer, [bool; 3], [Ordering; 2]);
@@ -83,7 +83,9 @@ impl Kind {
             Action::Recover(_) => ("recover", None, None, None),
         };
         let client = state.client(action.side());
-        let shown = header.map(|header| [header.cmp(&client.latest), header.cmp(&client.floor)]);
+        // The floor matters once a client was recovered; before that it is below everything.
+        let known = if client.standing == Standing::Sound { client.latest } else { client.floor };
+        let shown = header.map(|header| header.cmp(&known));
         let packet = packet.and_then(|packet| state.packets[packet]);
         let of_packet = |packet: Packet| {
             let holds = [

@@ -122,7 +122,7 @@ impl Guard {
 
 impl Disk {
     /// The disk of a validator whose key was just made.
-    pub fn new() -> Self {
+    pub(super) fn of_new_key() -> Self {
         let guard = Guard { records: vec![(Known::Nothing, 0)], writing: None, is_damaged: false };
         let journal = Journal { exists: true, first_batch: 1, ..Journal::default() };
         Self { journal, guard, tip: 0 }

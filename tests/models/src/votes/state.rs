@@ -40,7 +40,7 @@ pub const NEVER: u8 = u8::MAX;
 impl State {
     /// A validator that has just started for the first time.
     pub fn first() -> Self {
-        let mut disk = Disk::new();
+        let mut disk = Disk::of_new_key();
         let validator = Some(Validator::start(&mut disk, None));
         Self {
             disk,
