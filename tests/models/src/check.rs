@@ -43,7 +43,7 @@ where
     Explored { states: checker.unique_state_count(), depth: checker.max_depth(), violated, unreached }
 }
 
-/// The shortest way to a state in which a property does not hold, as the actions that lead there; none if there is no such state.
+/// A way to a state in which a property does not hold, as the actions that lead there; none if there is no such state.
 pub fn counterexample<M>(model: M, property: &'static str) -> Option<Vec<M::Action>>
 where
     M: Model + Send + Sync + 'static,

@@ -1,7 +1,8 @@
 //! An honest courier: whatever happened before, it brings every packet to its end.
 
 use super::{
-    law::{Action, Law},
+    action::Action,
+    law::Law,
     state::{Packet, Side, Standing, State},
 };
 

@@ -13,14 +13,16 @@
 //! times too slow to be searched. So it is tied to it: a test carries out ways through this model on real chains, among them the
 //! shortest to every kind of step, and compares the outcome of every call and what the money counters say.
 
+mod action;
 mod courier;
 mod law;
 mod mutation;
 mod state;
 mod traces;
 
+pub use action::{Action, Outcome};
 pub use courier::{next as courier, settles};
-pub use law::{Action, Law, Outcome};
+pub use law::Law;
 pub use mutation::Mutation;
 pub use state::{Answer, Client, Ends, Money, PACKETS, Packet, Side, Standing, State};
 pub use traces::shortest as shortest_ways;

@@ -14,6 +14,7 @@
 //! What the disk may do has limits, see [`Limit`].
 
 mod action;
+mod damage;
 mod disk;
 mod mutation;
 mod recovery;
@@ -21,7 +22,8 @@ mod state;
 mod validator;
 mod vote;
 
-pub use action::{Action, Damage};
+pub use action::Action;
+pub use damage::Damage;
 pub use disk::{Cut, Disk, Guard, Journal};
 pub use mutation::Mutation;
 pub use state::State;
