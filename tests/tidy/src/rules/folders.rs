@@ -65,6 +65,11 @@ const OWNED: &[Owned] = &[
         reason: "the engine is hosted in one place",
     },
     Owned {
+        names: &["stateright"],
+        owners: &["tests/models"],
+        reason: "models are searched in one place, and nothing that ships searches",
+    },
+    Owned {
         names: &["clap", "config", "indicatif", "comfy-table", "tracing-subscriber", "anyhow"],
         owners: &["gateway/node"],
         reason: "only the binary talks to people",
