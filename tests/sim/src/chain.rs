@@ -241,9 +241,7 @@ impl Chain {
                 let Some(job) = self.jobs.pop_front() else { return };
                 let done = self.worker.run(job);
                 let done = self.spoiled(done, out);
-                if let Done::Checked { result: Err(error), .. } = &done {
-                    out.push(Out::Notice(kinds::of_block(error)));
-                }
+                out.extend(kinds::of_done(&done).into_iter().map(Out::Notice));
                 if let Done::Executed(executed) = &done {
                     self.finals.push(kept(executed));
                     out.push(Out::Final(executed.clone()));

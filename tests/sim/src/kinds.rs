@@ -1,7 +1,7 @@
 //! What the report calls each effect and each error, and which of them must really have occurred.
 
 use catenary_consensus::{AbstainReason, Effect as ConsensusEffect};
-use catenary_replica::{BlockError, Effect as ReplicaEffect, RefusalReason};
+use catenary_replica::{Admission, BlockError, Done, Effect as ReplicaEffect};
 use catenary_relay::gateway::GatewayError;
 
 /// Of consensus.
@@ -57,9 +57,19 @@ pub fn of_block(error: &BlockError) -> &'static str {
     }
 }
 
-/// Of a submission.
-pub fn of_refusal(reason: RefusalReason) -> &'static str {
-    reason.name()
+/// What was refused by a worker.
+pub fn of_done(done: &Done) -> Vec<&'static str> {
+    match done {
+        Done::Checked { result: Err(error), .. } => vec![of_block(error)],
+        Done::Admitted(admitted) => {
+            let refused = admitted.admissions.iter().filter_map(|admission| match admission {
+                Admission::Refused(refusal) => Some(refusal.reason.name()),
+                Admission::Fresh(_) | Admission::Known { .. } => None,
+            });
+            refused.collect()
+        }
+        Done::Checked { .. } | Done::Reviewed(_) | Done::Assembled { .. } | Done::Executed(_) => Vec::new(),
+    }
 }
 
 /// Of a question to a chain.
@@ -74,5 +84,5 @@ pub fn of_gateway(error: &GatewayError) -> &'static str {
 
 /// Whether a reader of a trace wants to see it.
 pub fn is_notable(what: &str) -> bool {
-    what.starts_with("abstained") || what.starts_with("block with") || what == "effect: fetched certificate refused"
+    what.starts_with("abstained") || what.chars().all(|letter| letter.is_uppercase() || letter == '_') || what.starts_with("block with") || what == "effect: fetched certificate refused"
 }

@@ -124,6 +124,10 @@ impl World {
         if node == self.victim && happens(&mut self.rng, self.faults.damage) {
             self.damage(node);
         }
+        if self.instances(node).into_iter().any(|instance| self.nodes[instance].running.is_some()) {
+            // To the others the twin is the same node.
+            return;
+        }
         let me = self.peer(node);
         for other in self.others(node) {
             for chain in 0..self.layout.chains {

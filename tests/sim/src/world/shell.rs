@@ -10,7 +10,7 @@ use crate::{
 use catenary_failpoint::Failpoint;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_mutant::{Mutant, is_active};
-use catenary_replica::{Executed, SubmitOutcome};
+use catenary_replica::Executed;
 use catenary_types::{Height, Message};
 use rand::Rng;
 
@@ -51,14 +51,7 @@ impl World {
                 self.after(ms, Event::Local { node, life, chain, local });
             }
             Out::Final(executed) => self.is_final(node, life, chain, &executed),
-            Out::Reply(ticket, outcomes) => {
-                for outcome in &outcomes {
-                    if let SubmitOutcome::Refused(refusal) = outcome {
-                        self.report.count(kinds::of_refusal(refusal.reason));
-                    }
-                }
-                self.reply(node, ticket, outcomes);
-            }
+            Out::Reply(ticket, outcomes) => self.reply(node, ticket, outcomes),
             Out::Notice(what) => {
                 self.report.count(what);
                 if kinds::is_notable(what) {
