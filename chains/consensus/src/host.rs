@@ -319,7 +319,8 @@ impl Host {
         };
         if let Entry::Vote(signed) = &entry {
             let own = self.is_own(signed.vote.validator);
-            let forgets = if own { Mutant::OwnVotesNotJournalled } else { Mutant::ReceivedVotesNotJournalled };
+            let forgets =
+                if own { Mutant::OwnVotesNotJournalled } else { Mutant::ReceivedVotesNotJournalled };
             if is_active(forgets) {
                 return;
             }

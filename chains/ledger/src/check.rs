@@ -83,7 +83,9 @@ pub fn check_state(
     if body.valid_until > limit {
         return Err(Inadmissible::ValidTooLong { valid_until: body.valid_until, limit });
     }
-    if replay.contains(&(body.sender, body.request_id), minute(now)) && !is_active(Mutant::ReplayWindowIgnored) {
+    if replay.contains(&(body.sender, body.request_id), minute(now))
+        && !is_active(Mutant::ReplayWindowIgnored)
+    {
         return Err(Inadmissible::Repeated(body.request_id));
     }
     for signature in &transaction.signatures {

@@ -138,7 +138,11 @@ mod tests {
         assert_eq!(recall(Some(mark), false, false), (Memory::Lost, forgotten(7)));
         assert_eq!(recall(None, true, true), (Memory::Whole, None));
         assert_eq!(recall(None, true, false), (Memory::Lost, forgotten(0)), "an empty guard says nothing");
-        assert_eq!(recall(forgotten(0), true, true), (Memory::Lost, forgotten(0)), "two files that were begun anew");
+        assert_eq!(
+            recall(forgotten(0), true, true),
+            (Memory::Lost, forgotten(0)),
+            "two files that were begun anew"
+        );
         assert_eq!(recall(Some(Mark::nothing()), true, false), (Memory::Whole, None), "but this it says");
     }
 

@@ -6,8 +6,8 @@ use catenary_consensus::{
     Signer, Timeouts,
     journal::{Entry, Record as ConsensusRecord},
 };
-use catenary_failpoint::Failpoint;
 use catenary_crypto::SigningKey;
+use catenary_failpoint::Failpoint;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_ledger::Ledger;
 use catenary_relay::gateway::{FinalBlock, SharedBlock};

@@ -141,7 +141,7 @@ impl Faults {
         let failpoint = FAILPOINTS[rng.random_range(0..FAILPOINTS.len())];
         Self {
             router_twice: rng.random_bool(0.2),
-            failpoint: rng.random_bool(0.5).then(|| (failpoint, rng.random_range(1..=rarity(failpoint)))),
+            failpoint: rng.random_bool(0.7).then(|| (failpoint, rng.random_range(1..=rarity(failpoint)))),
             delay_ms: rng.random_range(1..=60),
             flush_ms: rng.random_range(1..=20),
             log_flush_ms: rng.random_range(1..=1_500),
@@ -150,23 +150,26 @@ impl Faults {
     }
 }
 
-/// The highest chance of dying at a failpoint, so that a node that dies there often still gets somewhere.
+/// The highest chance of dying at a failpoint: a node gets to some of them all the time and to others once in a life.
 fn rarity(point: Failpoint) -> u32 {
     match point {
         Failpoint::AppendFlushed
+        | Failpoint::AppendPolka
+        | Failpoint::ConsensusTell
         | Failpoint::JournalRepaired
+        | Failpoint::JournalSegmentWritten
+        | Failpoint::JournalSegmentFlushed
         | Failpoint::GuardFileReplaced
         | Failpoint::BlockLogRepaired
         | Failpoint::BlocksServed
         | Failpoint::RelaySubscribe
-        | Failpoint::AppendPolka
-        | Failpoint::JournalSegmentTrimmed => 2_000,
+        | Failpoint::RelayProof => 3_000,
         Failpoint::FrameSent
         | Failpoint::FrameReceived
         | Failpoint::AppendReceivedVote
         | Failpoint::ConsensusPublish
         | Failpoint::ReplicaSend => 20,
-        _ => 200,
+        _ => 300,
     }
 }
 

@@ -6,6 +6,7 @@
 //! | Module | What it is |
 //! |---|---|
 //! | [`world`] | the schedule, and what happens in it |
+//! | [`campaign`] | many seeds |
 //! | [`chain`] | one chain on one node: consensus, replica and worker |
 //! | [`router`] | one router on one node |
 //! | [`disk`] | journal, guard and block logs as bytes, and what a crash leaves |
@@ -22,6 +23,7 @@
 //! - Safety is checked at every step, and the run ends at the first thing that does not hold.
 //! - Once the faults are over everything goes on and is settled, within two simulated minutes.
 
+pub mod campaign;
 pub mod chain;
 pub mod disk;
 pub mod faults;

@@ -64,7 +64,8 @@ impl Lies {
 
     /// Whether a liar behaves in any way unlike an honest validator.
     pub fn are_told(&self) -> bool {
-        let Self { corrupted, contradicted, shifted, forged, replayed, withheld, held_back, invalid, .. } = self;
+        let Self { corrupted, contradicted, shifted, forged, replayed, withheld, held_back, invalid, .. } =
+            self;
         let rates = [corrupted, contradicted, shifted, forged, replayed, withheld, held_back, invalid];
         self.twins || self.clock_ms != 0 || rates.into_iter().any(|rate| *rate > 0)
     }
@@ -129,8 +130,11 @@ impl Liar<'_> {
         let (up, rounds) = (rng.random_range(0..3), rng.random_range(0..3));
         match self.own(message) {
             Some(Own::Vote(signed)) => {
-                let vote =
-                    Vote { height: Height(signed.vote.height.0 + up), round: signed.vote.round + rounds, ..signed.vote };
+                let vote = Vote {
+                    height: Height(signed.vote.height.0 + up),
+                    round: signed.vote.round + rounds,
+                    ..signed.vote
+                };
                 *signed = self.sign_vote(vote);
             }
             Some(Own::Proposal(signed)) => {

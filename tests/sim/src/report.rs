@@ -34,6 +34,11 @@ impl Report {
         *self.counts.entry(what).or_default() += times;
     }
 
+    /// Counts each of them.
+    pub fn count_all(&mut self, what: impl Iterator<Item = &'static str>) {
+        what.for_each(|what| self.count(what));
+    }
+
     /// A line of the trace.
     pub fn line(&mut self, now: Timestamp, line: impl FnOnce() -> String) {
         let line = format!("{:>16.6} {}", seconds(now), line());

@@ -112,7 +112,12 @@ impl Rogue {
     }
 
     /// A packet that was received long ago, among others.
-    fn receive_again(&self, call: PacketCall, chain: usize, rng: &mut StdRng) -> Option<(&'static str, usize, PacketCall)> {
+    fn receive_again(
+        &self,
+        call: PacketCall,
+        chain: usize,
+        rng: &mut StdRng,
+    ) -> Option<(&'static str, usize, PacketCall)> {
         let PacketCall::Receive(mut fresh) = call else { return None };
         let (_, other) = pick(&self.calls, rng)?;
         let PacketCall::Receive(Receive { client, packets, .. }) = other else { return None };

@@ -16,7 +16,9 @@ use catenary_replica::Reporter;
 use catenary_transfer::{Send, Transfer, TransferCall, audit};
 use catenary_types::{
     Amount, AssetId, Body, Call, ChainId, Committee, Genesis, Message, RequestId, Role, UnixSeconds,
-    Validator, testing,
+    Validator,
+    limits::{CALLS_MAX, ENVELOPE_BYTES_MAX},
+    testing,
 };
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -32,6 +34,9 @@ const FUNDS: u128 = 1_000_000;
 pub const TRUSTING_PERIOD_S: u64 = 864_000;
 /// Shortest time between two blocks, in milliseconds.
 const BLOCK_INTERVAL_MS: u64 = 100;
+
+/// Weight of a block: little, so that a transaction can be too heavy.
+const BLOCK_WEIGHT_MAX: u64 = 40_000;
 
 const BANK: &str = "bank";
 const NAMES: [&str; 4] = ["north", "south", "east", "west"];
@@ -136,6 +141,36 @@ impl Setup {
         self.sign(from.0, &customer_name(*customer), *number, vec![call], timeout.0)
     }
 
+    /// A transaction that no chain takes. Its `number` should be new.
+    pub fn refused(&self, chain: usize, why: Mistake, number: u64, now: UnixSeconds) -> Vec<u8> {
+        let tick = || call(admin::KIND, &AdminCall::Tick(Tick {}));
+        let pay = |asset: AssetId| {
+            let to = name(&customer_name(1));
+            let pay = asset::Transfer { asset, to, amount: Amount(number.into()), memo: String::new() };
+            call(asset::KIND, &AssetCall::Transfer(pay))
+        };
+        let (customer, until) = (customer_name(0), now.0 + 60);
+        match why {
+            Mistake::Garbage => number.to_be_bytes().to_vec(),
+            Mistake::TooLarge => vec![0; ENVELOPE_BYTES_MAX + 1],
+            Mistake::OtherChain => {
+                self.sign((chain + 1) % self.chains.len(), &customer, number, vec![tick()], until)
+            }
+            Mistake::Stranger => self.sign(chain, "stranger", number, vec![tick()], until),
+            Mistake::Forged => {
+                let mut envelope = self.sign(chain, &customer, number, vec![pay(self.asset(chain))], until);
+                *envelope.last_mut().expect("an envelope is not empty") ^= 1;
+                envelope
+            }
+            Mistake::TooLate => self.sign(chain, &customer, number, vec![tick()], now.0 - 60),
+            Mistake::TooLong => self.sign(chain, &customer, number, vec![tick()], now.0 + 1_000_000_000),
+            Mistake::UsedId => self.sign(chain, &customer, 1, vec![pay(self.asset(chain))], START.0 + 600),
+            Mistake::TooHeavy => {
+                self.sign(chain, &customer, number, vec![pay(self.asset(chain)); CALLS_MAX], until)
+            }
+        }
+    }
+
     /// A call of the relayer that nobody asked to relay.
     pub fn rogue_call(&self, chain: usize, number: u64, packet: &PacketCall, valid_until: u64) -> Vec<u8> {
         let call = call(catenary_packet::KIND, packet);
@@ -155,6 +190,44 @@ impl Setup {
         };
         body.sign(&[&key(sender)]).encode()
     }
+}
+
+/// What is wrong with a transaction that no chain takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mistake {
+    /// It is none.
+    Garbage,
+    /// It has too many bytes.
+    TooLarge,
+    /// It is for another chain.
+    OtherChain,
+    /// Nobody knows its sender.
+    Stranger,
+    /// Its signature is not the sender's.
+    Forged,
+    /// Its time is over.
+    TooLate,
+    /// It would be valid for too long.
+    TooLong,
+    /// Its request id belongs to another one.
+    UsedId,
+    /// It weighs more than a block takes.
+    TooHeavy,
+}
+
+impl Mistake {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Garbage,
+        Self::TooLarge,
+        Self::OtherChain,
+        Self::Stranger,
+        Self::Forged,
+        Self::TooLate,
+        Self::TooLong,
+        Self::UsedId,
+        Self::TooHeavy,
+    ];
 }
 
 /// A customer pays another bank's customer.
@@ -222,11 +295,14 @@ fn genesis(chain: &str, validators: usize, weak: &BTreeSet<usize>) -> Genesis {
     let begins = catenary_types::Timestamp(START.start().0 - 1);
     let mut genesis = testing::genesis(chain, begins, (0..validators).map(validator).collect());
     genesis.parameters.block_interval_ms_min = BLOCK_INTERVAL_MS;
+    genesis.parameters.block_weight_max = BLOCK_WEIGHT_MAX;
     genesis.committee = Committee { threshold: 1, keys: vec![key("committee").public_key()] };
     genesis.organisations = vec![BANK.parse().expect("an organisation")];
     let account = |number: &str, roles: &[Role]| testing::account(BANK, number, &key(number), roles);
     genesis.accounts = vec![account("operator", &[Role::Operator, Role::Issuer])];
-    genesis.accounts.extend((0..=ROGUE).map(|number| account(&format!("relayer-{number}"), &[Role::Relayer])));
+    genesis
+        .accounts
+        .extend((0..=ROGUE).map(|number| account(&format!("relayer-{number}"), &[Role::Relayer])));
     genesis.accounts.extend((0..CUSTOMERS).map(|number| account(&customer_name(number), &[])));
     let kinds = [admin::KIND, asset::KIND, catenary_packet::KIND, catenary_transfer::KIND];
     genesis.instances = kinds.map(testing::instance).to_vec();

@@ -4,12 +4,12 @@
 //! offset), so both are bound to it. The header is checked on its own: when only the payload is bad, chain,
 //! height and length are still known and the scan goes on behind it.
 
-use catenary_mutant::{Mutant, is_active};
 use super::record::{ChainTag, JournalId};
 use crate::layout::{
     ALIGNMENT, CHECKSUM_LEN, Checksum, PAYLOAD_BYTES_MAX, Reader, checksum, is_padding, pad, padding_len,
 };
 use catenary_crypto::Hash;
+use catenary_mutant::{Mutant, is_active};
 use std::collections::BTreeMap;
 
 /// Bytes of a frame header.

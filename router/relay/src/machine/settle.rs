@@ -10,8 +10,8 @@ use crate::{
     limits::{DOUBT_ATTEMPTS, RESUBMIT_MS_MIN, backoff_ms},
     work::Work,
 };
-use catenary_mutant::{Mutant, is_active};
 use catenary_ledger::Reason;
+use catenary_mutant::{Mutant, is_active};
 use catenary_types::Receipt;
 
 /// What became of a call.

@@ -257,8 +257,7 @@ impl World {
     /// The running nodes of other validators.
     fn others(&self, node: usize) -> Vec<usize> {
         let other = |other: &usize| {
-            self.nodes[*other].validator != self.nodes[node].validator
-                && self.nodes[*other].running.is_some()
+            self.nodes[*other].validator != self.nodes[node].validator && self.nodes[*other].running.is_some()
         };
         (0..self.nodes.len()).filter(other).collect()
     }

@@ -47,7 +47,8 @@ impl World {
         let router = (node < 2).then(|| Router::new(&self.setup, self.relayer_of(node), life));
         self.nodes[node].running = Some(Running { chains, router, tickets: 0 });
         self.report.line(self.now, || format!("node {node} starts, life {life}"));
-        let repaired = [Failpoint::JournalRepaired, Failpoint::GuardFileReplaced, Failpoint::BlockLogRepaired];
+        let repaired =
+            [Failpoint::JournalRepaired, Failpoint::GuardFileReplaced, Failpoint::BlockLogRepaired];
         if repaired.into_iter().any(|point| self.reach(node, point)) {
             return;
         }
@@ -62,7 +63,12 @@ impl World {
         self.wake_router(node, |router, now| router.input(now, RelayInput::Fired));
     }
 
-    fn open_chains(&mut self, node: usize, found: Found, journal_existed: bool) -> Result<Vec<Chain>, String> {
+    fn open_chains(
+        &mut self,
+        node: usize,
+        found: Found,
+        journal_existed: bool,
+    ) -> Result<Vec<Chain>, String> {
         let mut chains = Vec::new();
         let validator = self.nodes[node].validator;
         for (index, blocks) in found.blocks.into_iter().enumerate() {

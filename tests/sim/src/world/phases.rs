@@ -7,7 +7,7 @@ use crate::{
     lies::Lies,
     report::Report,
     rogue,
-    setup::{CUSTOMERS, Payment},
+    setup::{CUSTOMERS, Mistake, Payment},
 };
 use catenary_invariants::{Violation, packets};
 use catenary_types::{Address, Height, UnixSeconds};
@@ -98,6 +98,11 @@ impl World {
         };
         let (chain, envelope) = (payment.from.0, self.setup.payment(&payment));
         let node = self.rng.random_range(0..self.nodes.len());
+        if self.rng.random_bool(0.1) {
+            let why = Mistake::ALL[self.rng.random_range(0..Mistake::ALL.len())];
+            let refused = self.setup.refused(chain, why, 1_000_000 + self.payments, self.now.seconds());
+            self.submit(node, chain, refused);
+        }
         if self.rng.random_bool(0.2) {
             let (node, ms) = (self.rng.random_range(0..self.nodes.len()), self.rng.random_range(0..5_000));
             self.after(ms, Event::PayAgain { node, chain, envelope: envelope.clone() });

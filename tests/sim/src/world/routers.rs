@@ -113,7 +113,8 @@ impl World {
 
     /// A relayer with an account of its own tries something.
     pub(super) fn rogue_acts(&mut self) {
-        let running: Vec<_> = (0..self.nodes.len()).filter(|node| self.nodes[*node].running.is_some()).collect();
+        let running: Vec<_> =
+            (0..self.nodes.len()).filter(|node| self.nodes[*node].running.is_some()).collect();
         if running.is_empty() {
             return;
         }

@@ -10,6 +10,7 @@ use crate::{
 use catenary_failpoint::Failpoint;
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_mutant::{Mutant, is_active};
+use catenary_packet::events;
 use catenary_replica::Executed;
 use catenary_types::{Height, Message};
 use rand::Rng;
@@ -51,7 +52,10 @@ impl World {
                 self.after(ms, Event::Local { node, life, chain, local });
             }
             Out::Final(executed) => self.is_final(node, life, chain, &executed),
-            Out::Reply(ticket, outcomes) => self.reply(node, ticket, outcomes),
+            Out::Reply(ticket, outcomes) => {
+                self.report.count_all(outcomes.iter().filter_map(kinds::of_submission));
+                self.reply(node, ticket, outcomes);
+            }
             Out::Notice(what) => {
                 self.report.count(what);
                 if kinds::is_notable(what) {
@@ -88,8 +92,14 @@ impl World {
         self.rogue.hear(chain, executed);
         self.report.blocks += 1;
         for event in executed.receipts.iter().flat_map(|receipt| &receipt.events) {
-            if event.kind == "equivocation_reported" {
-                self.report.count("double vote reported on chain");
+            match event.kind.as_str() {
+                "equivocation_reported" => self.report.count("double vote reported on chain"),
+                events::RECEIVE_PACKET => self.report.count("packet: done"),
+                events::PACKET_OUTCOME => {
+                    let outcome = event.text("outcome").and_then(kinds::of_outcome);
+                    outcome.into_iter().for_each(|outcome| self.report.count(outcome));
+                }
+                _ => {}
             }
         }
         let height = executed.tip.height;
