@@ -50,7 +50,7 @@ fn create_mark(parts: &NodeParts, definition: &ChainDefinition) -> Result<(), St
     };
     let marked = Marked { mark: Mark::nothing().encode(), batch: 0 };
     parts.guard.raise(tag, marked, Box::new(on_durable));
-    match wait.recv() {
+    match parts.platform.wait(&wait) {
         Ok(result) => result.map_err(|error| format!("guard: {error}")),
         Err(_) => Err("guard: it is closed".into()),
     }

@@ -1,7 +1,7 @@
 //! The actix side of a chain.
 
 use crate::{
-    capacities, clock,
+    capacities,
     consensus::{ConsensusActor, ConsensusMessage},
     executor::Lane,
     host::Host,
@@ -16,6 +16,7 @@ use crate::{
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::Peer;
+use catenary_platform::Platform;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
 use catenary_types::Height;
@@ -56,6 +57,7 @@ pub(crate) enum ChainMessage {
 
 /// One chain on this node.
 pub(crate) struct ChainActor {
+    pub(super) platform: Platform,
     pub(super) replica: Replica,
     pub(super) recovered: Option<Recovered>,
     pub(super) lane: Arc<Lane<Host>>,
@@ -80,6 +82,7 @@ pub(crate) struct ChainActor {
 
 /// What a chain actor is made of.
 pub(crate) struct ChainParts {
+    pub(crate) platform: Platform,
     pub(crate) replica: Replica,
     pub(crate) recovered: Recovered,
     pub(crate) lane: Arc<Lane<Host>>,
@@ -110,14 +113,15 @@ impl ChainActor {
             replies: BTreeMap::new(),
             next_ticket: 0,
             pool: 0,
-            timer: Timer::default(),
+            timer: Timer::new(parts.platform.clone()),
+            platform: parts.platform,
             checkpointed: None,
             watch: parts.watch,
         }
     }
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let Step { journal, effects } = self.replica.step(clock::now(), input);
+        let Step { journal, effects } = self.replica.step(self.timer.now(), input);
         for block in journal {
             if let Err(refused) = self.journal.append_body(&block) {
                 return self.fail(format!("journal: {}", refused.reason), ctx);

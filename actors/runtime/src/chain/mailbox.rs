@@ -10,6 +10,7 @@ use catenary_apps::asset::AssetKey;
 use catenary_crypto::Hash;
 use catenary_ledger::{ReferenceEntry, State, View, records::ReadRecords, reference_key, stores};
 use catenary_links::{BlockStream, ChainClient, Reply, async_trait};
+use catenary_platform::Platform;
 use catenary_relay::{
     gateway::{GatewayError, ProofRequest, SharedBlock, SubmitOutcome},
     query::{
@@ -36,6 +37,7 @@ enum Occupant {
 /// The running parts of a chain.
 #[derive(Clone)]
 pub(crate) struct Running {
+    pub(crate) platform: Platform,
     pub(crate) chain: Addr<ChainActor>,
     pub(crate) consensus: Addr<ConsensusActor>,
     pub(crate) view: GroupView,
@@ -222,8 +224,8 @@ impl ChainMailbox {
         &self,
         read: impl FnOnce(&Reader) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
-        let reader = self.slot.running()?.reader;
-        tokio::task::spawn_blocking(move || read(&reader)).await.map_err(gone)?
+        let Running { platform, reader, .. } = self.slot.running()?;
+        platform.read(move || read(&reader)).await.ok_or_else(|| gone(()))?
     }
 
     fn send(&self, message: ChainMessage) -> Answer<()> {

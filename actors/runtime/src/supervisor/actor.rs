@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
-    clock,
     consensus::{ConsensusActor, ConsensusParts},
     journal::ChainJournal,
     memory::recall,
@@ -27,7 +26,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -142,7 +140,7 @@ impl SupervisorActor {
         self.rebuilt.subscribe()
     }
 
-    /// Opens a chain on a thread of its own: it reads its whole log. A state that others do not have is compared with the
+    /// Opens a chain elsewhere: it reads its whole log. A state that others do not have is compared with the
     /// one that the log leads to.
     fn open(&mut self, number: usize, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         let (address, parts) = (ctx.address(), self.parts.clone());
@@ -151,7 +149,7 @@ impl SupervisorActor {
         let (generation, definition, journal) =
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
-        let opened = thread::Builder::new().name(name).spawn(move || {
+        let opened = self.parts.platform.start_once(&name, move || {
             let result = guarded(|| open(&parts, &definition, &journal, suspect.as_deref())).map(Box::new);
             address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
         });
@@ -193,7 +191,9 @@ impl SupervisorActor {
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let chain_id = tip.chain_id.clone();
         let view = GroupView::default();
+        let platform = &self.parts.platform;
         let consensus = ConsensusParts {
+            platform: platform.clone(),
             chain_id,
             signer,
             journal: journal.clone(),
@@ -202,9 +202,10 @@ impl SupervisorActor {
             cache: self.verification.cache(),
             watch: watch(),
         };
-        let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
-        let consensus = ConsensusActor::start_in_arbiter(arbiter, move |_| ConsensusActor::new(consensus));
+        let home = &self.parts.homes[number % self.parts.homes.len()];
+        let consensus = home.start(move || ConsensusActor::new(consensus));
         let parts = ChainParts {
+            platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
                 .remembering(memory)
                 .reporting(chain.definition.reporter.clone()),
@@ -219,8 +220,9 @@ impl SupervisorActor {
             view: view.clone(),
             watch: watch(),
         };
-        let address = ChainActor::start_in_arbiter(arbiter, move |_| ChainActor::new(parts));
-        chain.slot.occupy(Running { chain: address, consensus, view, lane, feed, reader });
+        let platform = platform.clone();
+        let address = home.start(move || ChainActor::new(parts));
+        chain.slot.occupy(Running { platform, chain: address, consensus, view, lane, feed, reader });
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
@@ -238,8 +240,8 @@ impl SupervisorActor {
             verification: self.verification.clone(),
             watch: LinkWatch::new(ctx.address(), peer),
         };
-        let arbiter = &self.parts.arbiters[peer.0 as usize % self.parts.arbiters.len()];
-        let link = PeerLinkActor::start_in_arbiter(arbiter, move |_| PeerLinkActor::new(parts));
+        let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
+        let link = home.start(move || PeerLinkActor::new(parts));
         self.links.insert(peer, link);
         self.tell_chains(&Input::Connected(peer));
     }
@@ -280,7 +282,7 @@ impl SupervisorActor {
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
-        let now = clock::now();
+        let now = self.parts.platform.now();
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
         if chain.falls.len() > FALLS_PER_MINUTE_MAX {
@@ -312,7 +314,7 @@ fn open(
     // A group that has grown since is one in which others have the blocks; it is only not known to be.
     let alone = definition.genesis.validators.len() == 1 && definition.validator_seed.is_some();
     let others = if alone { Others::None } else { Others::Some };
-    let disk = (&*parts.index, &*parts.logs);
+    let disk = (&parts.platform, &*parts.index, &*parts.logs);
     let chain = open_chain(&definition.genesis, &definition.ledger, &dir, disk, others);
     let chain = chain.map_err(failed)?;
     let height = chain.tip.height;
