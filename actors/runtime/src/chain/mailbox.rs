@@ -2,7 +2,12 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
-    capacities, consensus::ConsensusActor, executor::Lane, feed::Feed, host::Host, reader::Reader,
+    capacities,
+    consensus::{ConsensusActor, ConsensusMessage},
+    executor::Lane,
+    feed::Feed,
+    host::Host,
+    reader::Reader,
     verification::GroupView,
 };
 use actix::Addr;
@@ -64,12 +69,13 @@ impl Slot {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(running);
     }
 
-    /// Tells the chain to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
+    /// Tells the chain and its consensus group to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
     pub(crate) fn stop(&self, reason: &str, last: Option<ChainStatus>) {
         let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
             running.chain.do_send(ChainMessage::Stop);
+            running.consensus.do_send(ConsensusMessage::Stop);
             running.feed.close(reason);
             running.lane.close();
         }

@@ -28,6 +28,8 @@ pub(crate) enum ConsensusMessage {
     Durable(u64),
     /// The journal failed; every chain of the node stops.
     JournalFailed(String),
+    /// The chain stops: nothing more is signed or said, whatever timer is armed.
+    Stop,
 }
 
 /// One consensus group on this node.
@@ -196,6 +198,10 @@ impl Handler<ConsensusMessage> for ConsensusActor {
                 self.release(ctx);
             }
             ConsensusMessage::JournalFailed(reason) => self.fail(format!("journal: {reason}"), ctx),
+            ConsensusMessage::Stop => {
+                self.watch.stopped();
+                ctx.stop();
+            }
         }
     }
 }
