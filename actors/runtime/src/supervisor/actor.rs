@@ -9,7 +9,7 @@ use crate::{
     consensus::{ConsensusActor, ConsensusParts},
     journal::ChainJournal,
     memory::recall,
-    peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
+    peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
@@ -68,7 +68,7 @@ pub(crate) enum SupervisorMessage {
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
-    Disconnected(Peer),
+    Disconnected(Peer, LinkNumber),
     /// A block log takes no more blocks.
     LogFailed { chain: usize, reason: String },
     /// The node stops.
@@ -101,6 +101,8 @@ pub(crate) struct SupervisorActor {
     links: Arc<PeerLinks>,
     verification: Verification,
     chains: Vec<Supervised>,
+    /// The newest link.
+    link: LinkNumber,
     down: watch::Sender<Reasons>,
     rebuilt: watch::Sender<Reasons>,
 }
@@ -123,7 +125,8 @@ impl SupervisorActor {
         };
         let chains = chains.into_iter().map(supervised).collect();
         let (down, rebuilt) = (watch::Sender::default(), watch::Sender::default());
-        Self { parts: Arc::new(parts), links, verification, chains, down, rebuilt }
+        let link = LinkNumber(0);
+        Self { parts: Arc::new(parts), links, verification, chains, link, down, rebuilt }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
@@ -232,17 +235,18 @@ impl SupervisorActor {
 
     fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
         let slots = self.chains.iter().map(|chain| (chain.definition.chain_id.clone(), chain.slot.clone()));
+        self.link.0 += 1;
         let parts = PeerLinkParts {
             peer,
             end,
             slots: Arc::new(slots.collect()),
             links: self.links.clone(),
             verification: self.verification.clone(),
-            watch: LinkWatch::new(ctx.address(), peer),
+            watch: LinkWatch::new(ctx.address(), peer, self.link),
         };
         let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
         let link = home.start(move || PeerLinkActor::new(parts));
-        self.links.insert(peer, link);
+        self.links.insert(peer, self.link, link);
         self.tell_chains(&Input::Connected(peer));
     }
 
@@ -377,9 +381,11 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),
-            SupervisorMessage::Disconnected(peer) => {
-                self.links.remove(peer);
-                self.tell_chains(&Input::Disconnected(peer));
+            SupervisorMessage::Disconnected(peer, number) => {
+                // The end of a link that another one has replaced is no news.
+                if self.links.remove(peer, number) {
+                    self.tell_chains(&Input::Disconnected(peer));
+                }
             }
             SupervisorMessage::LogFailed { chain, reason } => {
                 self.chains[chain].generation += 1;
