@@ -39,6 +39,7 @@ mod suspect;
 mod timer;
 mod verification;
 
+pub use capacities::Capacities;
 /// The machine's clock, for those who have no node.
 pub use catenary_platform::now;
 /// Part of a [`ChainDefinition`].

@@ -4,8 +4,7 @@
 //! Under load batches form by themselves: whatever came in while the last one was being checked is the next one.
 
 use crate::chain::Running;
-use crate::consensus::{ConsensusActor, ConsensusMessage};
-use actix::Addr;
+use crate::consensus::ConsensusMessage;
 use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters};
 use catenary_crypto::{BatchVerifier, Hash};
 use catenary_platform::{Platform, Wait};
@@ -118,8 +117,7 @@ impl GroupView {
 
 /// A message on its way to its group.
 struct Waiting {
-    consensus: Addr<ConsensusActor>,
-    view: GroupView,
+    to: Arc<Running>,
     peer: Peer,
     message: Message,
 }
@@ -146,9 +144,8 @@ impl Verification {
     }
 
     /// Checks a message and passes it to its group; false if there is no room for it.
-    pub(crate) fn pass(&self, to: &Running, peer: Peer, message: Message) -> bool {
-        let (consensus, view) = (to.consensus.clone(), to.view.clone());
-        self.queue.try_send(Waiting { consensus, view, peer, message }).is_ok()
+    pub(crate) fn pass(&self, to: Arc<Running>, peer: Peer, message: Message) -> bool {
+        self.queue.try_send(Waiting { to, peer, message }).is_ok()
     }
 }
 
@@ -166,9 +163,10 @@ impl Verifier {
         let mut batch = vec![first];
         batch.extend(self.waiting.try_iter().take(BATCH - 1));
         self.verify(&batch);
-        for Waiting { consensus, peer, message, .. } in batch {
+        for Waiting { to, peer, message } in batch {
             // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
-            let _ = consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
+            let _ =
+                to.consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
         }
         ControlFlow::Continue(())
     }
@@ -176,7 +174,7 @@ impl Verifier {
     /// Remembers which signatures of a batch verify.
     fn verify(&mut self, batch: &[Waiting]) {
         let claims = batch.iter().flat_map(|waiting| {
-            let view = waiting.view.read();
+            let view = waiting.to.view.read();
             view.voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
         });
         self.cache.verify(&mut self.keys, claims);

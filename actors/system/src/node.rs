@@ -7,8 +7,8 @@ use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
 use catenary_runtime::{
-    ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts, Reasons,
-    Supervisor, chain_tag,
+    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
+    Reasons, Supervisor, chain_tag,
 };
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
@@ -37,6 +37,8 @@ pub struct NodeConfig {
     pub platform: Platform,
     /// Executor threads; one per core.
     pub executors: usize,
+    /// How much may wait for its actors.
+    pub capacities: Capacities,
     /// Threads for actors; without any they run on the thread that opens the node, among its local tasks.
     pub arbiters: usize,
 }
@@ -166,11 +168,7 @@ impl Node {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }
         let arbiters: Vec<_> = (0..config.arbiters).map(|_| Arbiter::new()).collect();
-        let home = |arbiter: &Arbiter| Home::on(platform.clone(), arbiter.handle());
-        let homes = match arbiters.is_empty() {
-            true => vec![Home::here(platform.clone())],
-            false => arbiters.iter().map(home).collect(),
-        };
+        let homes = homes(&platform, config.capacities, &arbiters);
         let index_writer = IndexWriter::start(&platform)?;
         let parts = NodeParts {
             platform: platform.clone(),
@@ -293,6 +291,15 @@ fn take_keys(platform: &Platform, chains: &[ChainDefinition]) -> Result<KeyLocks
         }
     }
     Ok(keys)
+}
+
+/// Where actors run: one place for each arbiter, or this thread.
+fn homes(platform: &Platform, capacities: Capacities, arbiters: &[Arbiter]) -> Vec<Home> {
+    if arbiters.is_empty() {
+        return vec![Home::here(platform.clone(), capacities)];
+    }
+    let home = |arbiter: &Arbiter| Home::on(platform.clone(), capacities, arbiter.handle());
+    arbiters.iter().map(home).collect()
 }
 
 fn has_files(folder: &Path) -> bool {

@@ -18,7 +18,7 @@ use catenary_ledger::{Apps, Ledger};
 use catenary_links::ChainClient;
 use catenary_platform::Platform;
 use catenary_relay::gateway::SubmitOutcome;
-use catenary_runtime::{ChainDefinition, ChainMailbox, Reporter, now};
+use catenary_runtime::{Capacities, ChainDefinition, ChainMailbox, Reporter, now};
 use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
     AccountId, Body, Call, ChainId, Committee, Genesis, Height, Message, Organisation, RequestId, Role,
@@ -92,6 +92,7 @@ async fn open_as(
         chains,
         engine: Engine::default(),
         platform: Platform::default(),
+        capacities: Capacities::default(),
         executors: 2,
         arbiters: 1,
     })?;

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, ensure};
 use catenary_consensus::Peer;
 use catenary_links::{Impairment, Switch, impaired_pair, pair};
 use catenary_platform::Platform;
+use catenary_runtime::Capacities;
 use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig, NodeStats};
 use catenary_types::Genesis;
@@ -43,6 +44,7 @@ impl Cluster {
                 chains,
                 engine: Engine::default(),
                 platform: Platform::default(),
+                capacities: Capacities::default(),
                 executors: cores,
                 arbiters: cores,
             })?;

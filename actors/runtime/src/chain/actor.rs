@@ -1,7 +1,6 @@
 //! The actix side of a chain.
 
 use crate::{
-    capacities,
     consensus::{ConsensusActor, ConsensusMessage},
     executor::Lane,
     host::Host,
@@ -203,7 +202,6 @@ impl Actor for ChainActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::CHAIN);
         ctx.run_interval(CHECKPOINT_INTERVAL, Self::checkpoint);
         self.consensus.do_send(ConsensusMessage::Chain(ctx.address()));
         for peer in std::mem::take(&mut self.peers) {

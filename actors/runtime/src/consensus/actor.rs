@@ -1,7 +1,6 @@
 //! The actix side of a consensus group.
 
 use crate::{
-    capacities,
     chain::ChainActor,
     journal::ChainJournal,
     peer::PeerLinks,
@@ -180,10 +179,6 @@ impl ConsensusActor {
 
 impl Actor for ConsensusActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::CONSENSUS);
-    }
 }
 
 impl Handler<ConsensusMessage> for ConsensusActor {

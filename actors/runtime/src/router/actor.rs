@@ -1,6 +1,6 @@
 //! The actix side of the router.
 
-use crate::{capacities, timer::Timer};
+use crate::timer::Timer;
 use actix::{Actor, ActorContext, Context, Handler, Message, SpawnHandle};
 use catenary_links::ChainClient;
 use catenary_platform::Platform;
@@ -51,7 +51,6 @@ impl Actor for RouterActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::ROUTER);
         self.take_step(Input::Reset, ctx);
     }
 }

@@ -21,7 +21,7 @@ impl Router {
     ) -> Result<Self, ConfigError> {
         let relay = Relay::new(config)?;
         let platform = home.platform().clone();
-        let address = home.start(move || RouterActor::new(platform, relay, chains));
+        let address = home.start(home.capacities().router, move || RouterActor::new(platform, relay, chains));
         Ok(Self { address })
     }
 }

@@ -20,7 +20,7 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
+use catenary_replica::{Input, Memory, Recovered, Replica, Reporter, Tip};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -181,23 +181,13 @@ impl SupervisorActor {
         let lane = self.parts.executors.lane(host, on_panic);
         let seed = chain.definition.validator_seed;
         let validator = seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()));
-        chain.last = Some(ChainStatus {
-            chain_id: tip.chain_id.clone(),
-            height: tip.height,
-            time: tip.time,
-            app_hash: tip.app_hash,
-            trust: tip.parameters.trust,
-            validators: tip.next_validators.validators().len(),
-            pool: 0,
-            activity: Activity::Idle,
-        });
+        chain.last = Some(status_at(&tip));
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
-        let chain_id = tip.chain_id.clone();
         let view = GroupView::default();
-        let platform = &self.parts.platform;
+        let platform = self.parts.platform.clone();
         let consensus = ConsensusParts {
             platform: platform.clone(),
-            chain_id,
+            chain_id: tip.chain_id.clone(),
             signer,
             journal: journal.clone(),
             links: self.links.clone(),
@@ -206,7 +196,8 @@ impl SupervisorActor {
             watch: watch(),
         };
         let home = &self.parts.homes[number % self.parts.homes.len()];
-        let consensus = home.start(move || ConsensusActor::new(consensus));
+        let capacities = home.capacities();
+        let consensus = home.start(capacities.consensus, move || ConsensusActor::new(consensus));
         let parts = ChainParts {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
@@ -223,9 +214,11 @@ impl SupervisorActor {
             view: view.clone(),
             watch: watch(),
         };
-        let platform = platform.clone();
-        let address = home.start(move || ChainActor::new(parts));
-        chain.slot.occupy(Running { platform, chain: address, consensus, view, lane, feed, reader });
+        let address = home.start(capacities.chain, move || ChainActor::new(parts));
+        let reads_waiting_max = capacities.reads;
+        let running =
+            Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
+        chain.slot.occupy(running);
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
@@ -236,7 +229,9 @@ impl SupervisorActor {
     fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
         let slots = self.chains.iter().map(|chain| (chain.definition.chain_id.clone(), chain.slot.clone()));
         self.link.0 += 1;
+        let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
         let parts = PeerLinkParts {
+            lane_frames_max: home.capacities().lane,
             peer,
             end,
             slots: Arc::new(slots.collect()),
@@ -244,8 +239,7 @@ impl SupervisorActor {
             verification: self.verification.clone(),
             watch: LinkWatch::new(ctx.address(), peer, self.link),
         };
-        let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
-        let link = home.start(move || PeerLinkActor::new(parts));
+        let link = home.start(home.capacities().peer_link, move || PeerLinkActor::new(parts));
         self.links.insert(peer, self.link, link);
         self.tell_chains(&Input::Connected(peer));
     }
@@ -295,6 +289,20 @@ impl SupervisorActor {
         chain.slot.stop(reason, chain.last.clone());
         self.note_rebuilt(number, reason);
         self.open(number, suspect, ctx);
+    }
+}
+
+/// How a chain stands that begins at a tip.
+fn status_at(tip: &Tip) -> ChainStatus {
+    ChainStatus {
+        chain_id: tip.chain_id.clone(),
+        height: tip.height,
+        time: tip.time,
+        app_hash: tip.app_hash,
+        trust: tip.parameters.trust,
+        validators: tip.next_validators.validators().len(),
+        pool: 0,
+        activity: Activity::Idle,
     }
 }
 
