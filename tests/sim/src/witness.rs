@@ -30,7 +30,8 @@ type Step = (usize, Address, Height, u32, u8);
 /// Everything that was seen.
 #[derive(Default)]
 pub struct Witness {
-    blocks: BTreeMap<(usize, Height), (Hash, Hash)>,
+    blocks: BTreeMap<(usize, Height), Hash>,
+    states: BTreeMap<(usize, Height), Hash>,
     signed: BTreeMap<Step, Vec<u8>>,
     highest: BTreeMap<usize, Height>,
     /// Whose votes are not looked at.
@@ -54,27 +55,35 @@ impl Witness {
         self.highest.get(&chain).copied().unwrap_or_default()
     }
 
-    /// A block is final on some node.
-    pub fn block(&mut self, node: usize, chain: usize, executed: &Executed) {
+    /// A block is final on some node, and executed.
+    pub fn executed(&mut self, node: usize, chain: usize, executed: &Executed) {
         let tip = &executed.tip;
-        let found = (executed.block.header.hash(), tip.app_hash);
-        let first = *self.blocks.entry((chain, tip.height)).or_insert(found);
-        if first.0 != found.0 {
-            let detail =
-                format!("node {node}, chain {chain}, height {}: {} and {}", tip.height, found.0, first.0);
+        self.block(node, chain, (tip.height, executed.block.header.hash()));
+        self.state(node, chain, (tip.height, tip.app_hash));
+    }
+
+    /// A block is final on some node.
+    pub fn block(&mut self, node: usize, chain: usize, (height, found): (Height, Hash)) {
+        let first = *self.blocks.entry((chain, height)).or_insert(found);
+        if first != found {
+            let detail = format!("node {node}, chain {chain}, height {height}: {found} and {first}");
             self.fail("agreement", detail);
-        } else if first.1 != found.1 {
-            let detail = format!("node {node}, chain {chain}, height {}", tip.height);
-            self.fail("one state", detail);
         }
         let highest = self.highest.entry(chain).or_default();
-        *highest = tip.height.max(*highest);
+        *highest = height.max(*highest);
+    }
+
+    /// A node has this state after a block.
+    pub fn state(&mut self, node: usize, chain: usize, (height, found): (Height, Hash)) {
+        if *self.states.entry((chain, height)).or_insert(found) != found {
+            self.fail("one state", format!("node {node}, chain {chain}, height {height}"));
+        }
     }
 
     /// A node that starts has a chain up to there.
     pub fn started(&mut self, node: usize, chain: usize, blocks: impl Iterator<Item = (Height, Hash)>) {
         for (height, hash) in blocks {
-            if self.blocks.get(&(chain, height)).is_none_or(|(known, _)| *known != hash) {
+            if self.blocks.get(&(chain, height)).is_none_or(|known| *known != hash) {
                 self.fail(
                     "what was final stays final",
                     format!("node {node}, chain {chain}, height {height}"),

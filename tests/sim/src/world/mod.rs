@@ -258,7 +258,7 @@ impl World {
                 self.after(ms, Event::Local { node, life, chain, local });
             }
             Out::Final(executed) => {
-                self.witness.block(node, chain, &executed);
+                self.witness.executed(node, chain, &executed);
                 self.report.blocks += 1;
                 let events = executed.receipts.iter().flat_map(|receipt| &receipt.events);
                 let reports = events.filter(|event| event.kind == "equivocation_reported").count();
