@@ -3,7 +3,6 @@
 use actix::Arbiter;
 use catenary_consensus::Peer;
 use catenary_crypto::SigningKey;
-use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
 use catenary_runtime::{
@@ -123,8 +122,6 @@ pub struct Node {
     _keys: KeyLocks,
 }
 
-type Journals = Arc<BTreeMap<ChainTag, (usize, ChainJournal)>>;
-
 impl Node {
     /// Opens the folder and takes charge of the chains. None runs before [`Self::start`]. Returns what the operator
     /// should know.
@@ -157,12 +154,8 @@ impl Node {
                 (definition, journal)
             })
             .collect();
-        let journals = chains.iter().enumerate().map(|(number, (definition, journal))| {
-            (chain_tag(&definition.chain_id), (number, journal.clone()))
-        });
-        let journals: Journals = Arc::new(journals.collect());
         let supervisor_slot = Arc::new(OnceLock::new());
-        let logs = Arc::new(start_logs(&platform, journals, supervisor_slot.clone())?);
+        let logs = Arc::new(start_logs(&platform, &chains, supervisor_slot.clone())?);
         let (index, damage) = Index::open_or_recreate(&config.data.index(), config.engine)?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
@@ -309,9 +302,14 @@ fn has_files(folder: &Path) -> bool {
 /// Trims the journal behind the block logs, and reports a log that fails.
 fn start_logs(
     platform: &Platform,
-    journals: Journals,
+    chains: &[(ChainDefinition, ChainJournal)],
     supervisor: Arc<OnceLock<Supervisor>>,
 ) -> Result<BlockLogWriter, FileError> {
+    let journals = chains
+        .iter()
+        .enumerate()
+        .map(|(number, (definition, journal))| (chain_tag(&definition.chain_id), (number, journal.clone())));
+    let journals: BTreeMap<_, _> = journals.collect();
     BlockLogWriter::start_on(platform, block_log::Config::default(), move |event| match event {
         Event::Flushed { chain, height } => {
             if let Some((_, journal)) = journals.get(&chain) {
