@@ -11,6 +11,7 @@
 //! | [`links`] | the wires between nodes |
 //! | [`customers`] | payments, and whether every question is answered |
 //! | [`faults`] | what goes wrong, and how often |
+//! | [`votes`] | what validators say, against what is on their disks |
 //! | [`observer`] | what is final on every node, and whether everything is settled |
 //!
 //! # Invariants
@@ -25,6 +26,7 @@ pub mod faults;
 pub mod links;
 pub mod node;
 pub mod observer;
+pub mod votes;
 pub mod world;
 
 pub use catenary_sim::{Report, Violation};

@@ -121,6 +121,7 @@ impl World {
             let folder = self.folder(number);
             // What is not there cannot be removed.
             let _ = (fs::remove_file(folder.join("guard")), fs::remove_dir_all(folder.join("journal")));
+            self.said.borrow_mut().forget(number);
         }
         self.places.borrow_mut()[number].is_changing = false;
     }
@@ -196,6 +197,7 @@ impl World {
         if let Err(error) = DataDir::open(self.folder(number)) {
             self.fail("the folder of a node that ended is free", format!("node {number}: {error}"));
         }
+        self.expect_said_is_on_disk(number);
         turns.kill();
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     links::{Direction, Links},
     node::{Place, Running},
     observer::Seen,
+    votes::Said,
 };
 use catenary_crypto::cheap;
 use catenary_links::Frame;
@@ -79,6 +80,7 @@ pub struct World {
     pub(crate) places: RefCell<Vec<Place>>,
     pub(crate) links: RefCell<Links>,
     pub(crate) seen: RefCell<Seen>,
+    pub(crate) said: RefCell<Said>,
     rng: RefCell<StdRng>,
     witness: RefCell<Witness>,
     report: RefCell<Report>,
@@ -114,6 +116,7 @@ impl World {
             places: RefCell::new((0..layout.nodes).map(|_| Place::default()).collect()),
             links: RefCell::default(),
             seen: RefCell::default(),
+            said: RefCell::default(),
             rng: RefCell::new(rng),
             witness: RefCell::default(),
             report: RefCell::new(Report::new(layout.traced)),
@@ -349,6 +352,7 @@ impl World {
         let Some(chain) = self.setup.chains.iter().position(|id| *id == frame.chain) else { return };
         self.report.borrow_mut().messages += 1;
         self.witness.borrow_mut().sent(chain, &frame.message);
+        self.hears(from, chain, &frame.message);
         let lane = frame.message.lane();
         self.say("frame", || format!("{from} to {to}, chain {chain}, {lane:?}"));
         let halted = self.halted.borrow().get(&(from, chain)).copied();
