@@ -3,12 +3,14 @@
 //! Each chain has a lane: its tasks run one at a time, in order. Lanes take turns, one task each, so a busy chain slows
 //! itself and not the others. A hundred idle lanes cost no thread.
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use catenary_platform::Platform;
+use crossbeam_channel::{Sender, unbounded};
 use std::{
     collections::VecDeque,
+    io,
+    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 /// Something with one task to run.
@@ -45,14 +47,16 @@ pub struct LaneClosed;
 
 impl Executors {
     /// Starts this many threads.
-    pub fn start(threads: usize) -> Self {
+    pub fn start(platform: &Platform, threads: usize) -> io::Result<Self> {
         let (turns, queue) = unbounded::<Arc<dyn Turn>>();
-        let run = |queue: Receiver<Arc<dyn Turn>>| move || queue.iter().for_each(Turn::take);
         for number in 0..threads.max(1) {
-            let builder = thread::Builder::new().name(format!("executor-{number}"));
-            builder.spawn(run(queue.clone())).expect("the system has room for a thread per core");
+            let queue = queue.clone();
+            platform.start(&format!("executor-{number}"), move |wait| {
+                wait.next(&queue)?.into_iter().for_each(Turn::take);
+                ControlFlow::Continue(())
+            })?;
         }
-        Self { turns }
+        Ok(Self { turns })
     }
 
     /// A lane over a value. `on_panic` runs once, on an executor thread, if a task panics; the value is dropped then.
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn tasks_of_a_lane_run_in_order_and_lanes_take_turns() {
-        let executors = Executors::start(1);
+        let executors = Executors::start(&Platform::default(), 1).unwrap();
         let (done, order) = channel();
         let busy = executors.lane(0, || ());
         let other = executors.lane(0, || ());
@@ -166,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_panic_closes_its_lane_and_no_other() {
-        let executors = Executors::start(1);
+        let executors = Executors::start(&Platform::default(), 1).unwrap();
         let (fell, fallen) = channel();
         let lane = executors.lane((), move || fell.send(()).unwrap());
         lane.run(|()| panic!("expected by the test")).unwrap();

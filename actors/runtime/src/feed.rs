@@ -4,6 +4,7 @@
 //! from the block log and the index.
 
 use crate::reader::Reader;
+use catenary_platform::Platform;
 use catenary_relay::gateway::{GatewayError, SharedBlock};
 use catenary_types::Height;
 use std::{
@@ -17,6 +18,7 @@ const RECENT_BLOCKS: usize = 256;
 
 /// The final blocks of one chain.
 pub struct Feed {
+    platform: Platform,
     recent: Mutex<VecDeque<SharedBlock>>,
     end: watch::Sender<End>,
     reader: Reader,
@@ -31,8 +33,9 @@ struct End {
 
 impl Feed {
     /// A feed that goes on from this height.
-    pub fn new(tip: Height, reader: Reader) -> Arc<Self> {
+    pub fn new(platform: Platform, tip: Height, reader: Reader) -> Arc<Self> {
         Arc::new(Self {
+            platform,
             recent: Mutex::new(VecDeque::new()),
             end: watch::Sender::new(End { tip, closed: None }),
             reader,
@@ -76,8 +79,8 @@ impl Feed {
             return Ok(block);
         }
         let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.final_block(height)).await;
-        let block = read.map_err(|error| GatewayError::Unavailable(error.to_string()))??;
+        let read = self.platform.read(move || reader.final_block(height)).await;
+        let block = read.ok_or_else(|| GatewayError::Unavailable("reading a block panicked".into()))??;
         block.map(Arc::new).ok_or_else(|| GatewayError::Damaged(format!("block {height} is missing")))
     }
 

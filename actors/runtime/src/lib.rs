@@ -1,4 +1,4 @@
-//! The actors that run chains, and the threads that serve them.
+//! The actors that run chains, and the workers that serve them.
 //!
 //! | Actor | Hosts |
 //! |---|---|
@@ -13,7 +13,7 @@
 //!
 //! # Invariants
 //!
-//! - Handlers never wait: long work runs on executor lanes, files are written by threads of their own.
+//! - Handlers never wait: long work runs on executor lanes, files are written by workers.
 //! - An own signature leaves this node only after it and all that led to it are on disk.
 //! - What falls is reported, and a chain that falls takes no other with it.
 //! - Nothing here decides validity: that is for the pure crates.
@@ -21,10 +21,10 @@
 mod book;
 mod capacities;
 mod chain;
-mod clock;
 mod consensus;
 mod executor;
 mod feed;
+mod home;
 mod host;
 mod index_writer;
 mod journal;
@@ -39,11 +39,14 @@ mod suspect;
 mod timer;
 mod verification;
 
+pub use capacities::Capacities;
+/// The machine's clock, for those who have no node.
+pub use catenary_platform::now;
 /// Part of a [`ChainDefinition`].
 pub use catenary_replica::Reporter;
 pub use chain::ChainMailbox;
-pub use clock::now;
 pub use executor::{Executors, Lane, LaneClosed};
+pub use home::Home;
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use peer::LinkStats;

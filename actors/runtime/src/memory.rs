@@ -53,7 +53,7 @@ fn write_mark(parts: &NodeParts, definition: &ChainDefinition, mark: Mark) -> Re
     };
     let marked = Marked { mark: mark.encode(), batch: 0 };
     parts.guard.raise(tag, marked, Box::new(on_durable));
-    match wait.recv() {
+    match parts.platform.wait(&wait) {
         Ok(result) => result.map_err(|error| format!("guard: {error}")),
         Err(_) => Err("guard: it is closed".into()),
     }

@@ -14,6 +14,7 @@ use crate::{
 use catenary_crypto::empty_root;
 use catenary_journal::block_log::{Identity, InvalidChainId};
 use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
+use catenary_platform::Platform;
 use catenary_relay::gateway::GatewayError;
 use catenary_replica::{RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
@@ -111,7 +112,7 @@ pub fn open_chain(
     genesis: &Genesis,
     ledger: &Ledger,
     dir: &ChainDir,
-    (index, logs): (&Index, &BlockLogWriter),
+    (platform, index, logs): (&Platform, &Index, &BlockLogWriter),
     others: Others,
 ) -> Result<OpenedChain, OpenChainError> {
     let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
@@ -167,7 +168,7 @@ pub fn open_chain(
         book.enter(&executed).map_err(decode)?;
     }
     let tip = worker.tip().clone();
-    let feed = Feed::new(tip.height, reader.clone());
+    let feed = Feed::new(platform.clone(), tip.height, reader.clone());
     let host = Host::new(worker, book, log, feed.clone(), start.checkpointed);
     Ok(OpenedChain { host, tip, feed, reader, notices })
 }

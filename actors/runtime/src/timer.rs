@@ -1,14 +1,30 @@
-//! One timer per actor, kept at its machine's deadline.
+//! One timer per actor, kept at its machine's deadline, by the node's clock.
 
-use crate::clock;
 use actix::{Actor, AsyncContext, Context, SpawnHandle};
+use catenary_platform::Platform;
 use catenary_types::Timestamp;
+use std::time::Duration;
+
+/// Timers round to this anyway.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The timer. `fire` is called once per deadline, on the actor's arbiter.
-#[derive(Default)]
-pub(crate) struct Timer(Option<(Timestamp, SpawnHandle)>);
+pub(crate) struct Timer {
+    platform: Platform,
+    armed: Option<(Timestamp, SpawnHandle)>,
+}
 
 impl Timer {
+    /// A timer that is not armed.
+    pub(crate) fn new(platform: Platform) -> Self {
+        Self { platform, armed: None }
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.platform.now()
+    }
+
     /// Moves the timer to `deadline`, or stops it.
     pub(crate) fn arm<A: Actor<Context = Context<A>>>(
         &mut self,
@@ -16,17 +32,20 @@ impl Timer {
         ctx: &mut Context<A>,
         fire: fn(&mut A, &mut Context<A>),
     ) {
-        if self.0.as_ref().map(|(at, _)| *at) == deadline {
+        if self.armed.as_ref().map(|(at, _)| *at) == deadline {
             return;
         }
-        if let Some((_, handle)) = self.0.take() {
+        if let Some((_, handle)) = self.armed.take() {
             ctx.cancel_future(handle);
         }
-        self.0 = deadline.map(|at| (at, ctx.run_later(clock::until(at), fire)));
+        self.armed = deadline.map(|at| {
+            let until = Duration::from_nanos(at.nanos_since(self.now())).max(SHORTEST);
+            (at, ctx.run_later(until, fire))
+        });
     }
 
     /// The timer went off: the next deadline is a new one, even if it is the same.
     pub(crate) fn fired(&mut self) {
-        self.0 = None;
+        self.armed = None;
     }
 }

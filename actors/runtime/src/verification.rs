@@ -4,22 +4,23 @@
 //! Under load batches form by themselves: whatever came in while the last one was being checked is the next one.
 
 use crate::chain::Running;
-use crate::consensus::{ConsensusActor, ConsensusMessage};
-use actix::Addr;
+use crate::consensus::ConsensusMessage;
 use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters};
 use catenary_crypto::{BatchVerifier, Hash};
+use catenary_platform::{Platform, Wait};
 use catenary_types::{Address, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::DashMap;
 use std::{
+    io,
+    ops::ControlFlow,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    thread,
 };
 
-/// Messages that wait for the verification thread.
+/// Messages that wait for the verifier.
 const QUEUE: usize = 8_192;
 /// Messages of one batch.
 const BATCH: usize = 512;
@@ -116,13 +117,12 @@ impl GroupView {
 
 /// A message on its way to its group.
 struct Waiting {
-    consensus: Addr<ConsensusActor>,
-    view: GroupView,
+    to: Arc<Running>,
     peer: Peer,
     message: Message,
 }
 
-/// The handle of the verification thread, which ends with its last handle.
+/// The handle of the verifier, which ends with its last handle.
 #[derive(Clone)]
 pub(crate) struct Verification {
     queue: Sender<Waiting>,
@@ -130,54 +130,54 @@ pub(crate) struct Verification {
 }
 
 impl Verification {
-    pub(crate) fn start() -> Result<Self, std::io::Error> {
+    pub(crate) fn start(platform: &Platform) -> io::Result<Self> {
         let (queue, waiting) = bounded(QUEUE);
         let cache = SharedCache::default();
-        let thread = Thread { waiting, cache: cache.clone(), verifier: BatchVerifier::default() };
-        thread::Builder::new().name("verification".into()).spawn(move || thread.run())?;
+        let mut verifier = Verifier { waiting, cache: cache.clone(), keys: BatchVerifier::default() };
+        platform.start("verification", move |wait| verifier.turn(wait))?;
         Ok(Self { queue, cache })
     }
 
-    /// The cache that the thread fills.
+    /// The cache that the verifier fills.
     pub(crate) fn cache(&self) -> SharedCache {
         self.cache.clone()
     }
 
     /// Checks a message and passes it to its group; false if there is no room for it.
-    pub(crate) fn pass(&self, to: &Running, peer: Peer, message: Message) -> bool {
-        let (consensus, view) = (to.consensus.clone(), to.view.clone());
-        self.queue.try_send(Waiting { consensus, view, peer, message }).is_ok()
+    pub(crate) fn pass(&self, to: Arc<Running>, peer: Peer, message: Message) -> bool {
+        self.queue.try_send(Waiting { to, peer, message }).is_ok()
     }
 }
 
-struct Thread {
+struct Verifier {
     waiting: Receiver<Waiting>,
     cache: SharedCache,
     /// Knows the validators' keys.
-    verifier: BatchVerifier,
+    keys: BatchVerifier,
 }
 
-impl Thread {
-    fn run(mut self) {
-        while let Ok(first) = self.waiting.recv() {
-            let mut batch = vec![first];
-            batch.extend(self.waiting.try_iter().take(BATCH - 1));
-            self.verify(&batch);
-            for Waiting { consensus, peer, message, .. } in batch {
-                // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
-                let _ =
-                    consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
-            }
+impl Verifier {
+    /// Checks one batch and passes it on.
+    fn turn(&mut self, wait: Wait) -> ControlFlow<()> {
+        let Some(first) = wait.next(&self.waiting)? else { return ControlFlow::Continue(()) };
+        let mut batch = vec![first];
+        batch.extend(self.waiting.try_iter().take(BATCH - 1));
+        self.verify(&batch);
+        for Waiting { to, peer, message } in batch {
+            // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
+            let _ =
+                to.consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
         }
+        ControlFlow::Continue(())
     }
 
     /// Remembers which signatures of a batch verify.
     fn verify(&mut self, batch: &[Waiting]) {
         let claims = batch.iter().flat_map(|waiting| {
-            let view = waiting.view.read();
+            let view = waiting.to.view.read();
             view.voters.as_ref().map(|voters| voters.claims(&waiting.message)).unwrap_or_default()
         });
-        self.cache.verify(&mut self.verifier, claims);
+        self.cache.verify(&mut self.keys, claims);
     }
 }
 

@@ -10,13 +10,14 @@ use crate::threads;
 use crate::{FileError, OpenError};
 use catenary_journal::guard::{self, MARK_LEN, Marked, Marks};
 use catenary_journal::journal::ChainTag;
+use catenary_platform::{Platform, Running, Wait};
 use crossbeam_channel::{Receiver, Sender};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 
 /// Room for records behind those that a file begins with, in bytes. It is there from the beginning, so that a flush need not
 /// wait until the file has grown.
@@ -40,7 +41,7 @@ pub struct Found {
 #[derive(Debug)]
 pub struct GuardWriter {
     guard: Guard,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
 }
 
 /// Raises marks; cheap to clone.
@@ -68,6 +69,15 @@ impl GuardWriter {
     /// Opens the file, creating it if need be, and says what was in it. A damaged file is written anew with what reads.
     /// `journal_end` is the number of the first batch that the journal does not have, if the journal is whole.
     pub fn open(path: &Path, journal_end: Option<u64>) -> Result<(Self, Found), OpenError> {
+        Self::open_on(&Platform::default(), path, journal_end)
+    }
+
+    /// As [`Self::open`], on another platform than this machine.
+    pub fn open_on(
+        platform: &Platform,
+        path: &Path,
+        journal_end: Option<u64>,
+    ) -> Result<(Self, Found), OpenError> {
         let found = if path.exists() {
             let scan = guard::scan(&files::read(path)?, journal_end)?;
             Found { marks: scan.marks, complete: scan.complete, unsent: scan.unsent }
@@ -76,11 +86,11 @@ impl GuardWriter {
         };
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
         let file = begin(path, &found.marks)?;
-        let writer = Writer { file, path: path.to_path_buf(), room: ROOM, shared: shared.clone() };
+        let mut writer = Writer { file, path: path.to_path_buf(), room: ROOM, shared: shared.clone() };
         // Each chain has at most a few marks under way, which bounds the queue.
         let (commands, queue) = crossbeam_channel::unbounded();
-        let thread = threads::spawn("guard", move || writer.run(&queue))?;
-        Ok((Self { guard: Guard { commands, shared }, thread: Some(thread) }, found))
+        let running = threads::start(platform, "guard", move |wait| writer.turn(wait, &queue))?;
+        Ok((Self { guard: Guard { commands, shared }, running: Some(running) }, found))
     }
 
     /// A handle to raise marks with.
@@ -93,9 +103,7 @@ impl Drop for GuardWriter {
     fn drop(&mut self) {
         // A send fails only if the thread is gone already.
         let _ = self.guard.commands.send(Command::Close);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.running.take().into_iter().for_each(Running::join);
     }
 }
 
@@ -157,27 +165,28 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, queue: &Receiver<Command>) {
+    /// Writes what is queued.
+    fn turn(&mut self, wait: Wait, queue: &Receiver<Command>) -> ControlFlow<()> {
+        let Some(first) = wait.next(queue)? else { return ControlFlow::Continue(()) };
         let mut closes = false;
-        while !closes && let Ok(first) = queue.recv() {
-            let mut raised = Vec::new();
-            let mut completions = Vec::new();
-            for command in std::iter::once(first).chain(queue.try_iter()) {
-                match command {
-                    Command::Raise { chain, marked, on_durable } => {
-                        raised.push((chain, marked));
-                        completions.push(on_durable);
-                    }
-                    Command::Close => closes = true,
+        let mut raised = Vec::new();
+        let mut completions = Vec::new();
+        for command in std::iter::once(first).chain(queue.try_iter()) {
+            match command {
+                Command::Raise { chain, marked, on_durable } => {
+                    raised.push((chain, marked));
+                    completions.push(on_durable);
                 }
-            }
-            if let Err(error) = self.write(&raised) {
-                self.shared.failure.get_or_init(|| error);
-            }
-            for on_durable in completions {
-                on_durable(self.shared.failure.get().cloned().map_or(Ok(()), Err));
+                Command::Close => closes = true,
             }
         }
+        if let Err(error) = self.write(&raised) {
+            self.shared.failure.get_or_init(|| error);
+        }
+        for on_durable in completions {
+            on_durable(self.shared.failure.get().cloned().map_or(Ok(()), Err));
+        }
+        if closes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
     fn write(&mut self, raised: &[(ChainTag, Marked)]) -> Result<(), FileError> {

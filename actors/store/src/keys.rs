@@ -1,6 +1,6 @@
 //! Which validator keys are in use on this machine: a key that two processes sign with contradicts itself.
 //!
-//! All processes of a user share one empty file in the folder for temporary files. A key stands for one byte of it, far
+//! All processes of a user share one empty file in one folder. A key stands for one byte of it, far
 //! beyond its end, and whoever locks that byte has the key until he is gone, however he goes. Keys on other machines or of
 //! other users are not seen, nor any on systems that lack such locks; a validator notices those by own votes that it does
 //! not remember.
@@ -9,7 +9,7 @@ use crate::FileError;
 use catenary_crypto::sha256;
 use std::{
     fs::{File, OpenOptions},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// Keys that are in use as long as this lives.
@@ -20,9 +20,9 @@ pub struct KeyLocks {
 }
 
 impl KeyLocks {
-    /// No keys yet.
-    pub fn new() -> Result<Self, FileError> {
-        let path = std::env::temp_dir().join(format!("catenary-keys-{}.lock", nix::unistd::Uid::current()));
+    /// No keys yet; whoever takes some shares this folder.
+    pub fn new(folder: &Path) -> Result<Self, FileError> {
+        let path = folder.join(format!("catenary-keys-{}.lock", nix::unistd::Uid::current()));
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(FileError::of("open", &path))?;
         Ok(Self { path, file })
@@ -66,7 +66,8 @@ mod tests {
     #[test]
     fn a_key_has_one_owner_until_he_is_gone() {
         let name = |key: &str| format!("{key} of process {}", std::process::id());
-        let (first, second) = (KeyLocks::new().unwrap(), KeyLocks::new().unwrap());
+        let folder = std::env::temp_dir();
+        let [first, second] = [(); 2].map(|()| KeyLocks::new(&folder).unwrap());
         assert!(first.take(&name("one")).unwrap());
         assert!(second.take(&name("two")).unwrap());
         assert!(!second.take(&name("one")).unwrap());

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Formats, scans and repair plans come from `catenary-journal`; this crate reads, writes and flushes. Three
-//! threads serve all chains of a node: the journal writer, the guard and the block log writer.
+//! workers serve all chains of a node: the journal writer, the guard and the block log writer.
 //!
 //! # Invariants
 //!

@@ -1,12 +1,14 @@
-//! Starts the named threads of this crate.
+//! Starts the named workers of this crate.
 
 use crate::FileError;
+use catenary_platform::{Platform, Running, Wait};
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::thread::{Builder, JoinHandle};
 
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, FileError> {
-    Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map_err(FileError::of("start the thread", Path::new(name)))
+pub(crate) fn start(
+    platform: &Platform,
+    name: &str,
+    worker: impl FnMut(Wait) -> ControlFlow<()> + Send + 'static,
+) -> Result<Running, FileError> {
+    platform.start(name, worker).map_err(FileError::of("start the thread", Path::new(name)))
 }

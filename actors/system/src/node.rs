@@ -1,13 +1,13 @@
 //! Opening a node and what it counts.
 
-use actix::{Arbiter, ArbiterHandle};
+use actix::Arbiter;
 use catenary_consensus::Peer;
 use catenary_crypto::SigningKey;
-use catenary_journal::journal::ChainTag;
 use catenary_links::{ChainClient, WireEnd};
+use catenary_platform::Platform;
 use catenary_runtime::{
-    ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Reasons, Supervisor,
-    chain_tag,
+    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
+    Reasons, Supervisor, chain_tag,
 };
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
@@ -32,9 +32,13 @@ pub struct NodeConfig {
     pub chains: Vec<ChainDefinition>,
     /// What its index is kept on.
     pub engine: Engine,
+    /// What it runs on.
+    pub platform: Platform,
     /// Executor threads; one per core.
     pub executors: usize,
-    /// Threads for actors.
+    /// How much may wait for its actors.
+    pub capacities: Capacities,
+    /// Threads for actors; without any they run on the thread that opens the node, among its local tasks.
     pub arbiters: usize,
 }
 
@@ -113,24 +117,28 @@ pub struct Node {
     logs: Arc<BlockLogWriter>,
     index: IndexWriter,
     arbiters: Vec<Arbiter>,
+    homes: Vec<Home>,
     /// Held as long as the node may sign.
     _keys: KeyLocks,
 }
-
-type Journals = Arc<BTreeMap<ChainTag, (usize, ChainJournal)>>;
 
 impl Node {
     /// Opens the folder and takes charge of the chains. None runs before [`Self::start`]. Returns what the operator
     /// should know.
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
-        let keys = take_keys(&config.chains)?;
+        let platform = config.platform;
+        let keys = take_keys(&platform, &config.chains)?;
         let journal_existed = has_files(&config.data.journal());
         let guard_path = config.data.guard();
-        let open_guard = |journal_end| GuardWriter::open(&guard_path, journal_end);
-        let (writer, mut records, report, guard) =
-            JournalWriter::open_after(&config.data.journal(), journal::Config::default(), open_guard)
-                .map_err(OpenNodeError::Journal)?;
+        let open_guard = |journal_end| GuardWriter::open_on(&platform, &guard_path, journal_end);
+        let (writer, mut records, report, guard) = JournalWriter::open_after(
+            &platform,
+            &config.data.journal(),
+            journal::Config::default(),
+            open_guard,
+        )
+        .map_err(OpenNodeError::Journal)?;
         let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
@@ -146,19 +154,17 @@ impl Node {
                 (definition, journal)
             })
             .collect();
-        let journals = chains.iter().enumerate().map(|(number, (definition, journal))| {
-            (chain_tag(&definition.chain_id), (number, journal.clone()))
-        });
-        let journals: Journals = Arc::new(journals.collect());
         let supervisor_slot = Arc::new(OnceLock::new());
-        let logs = Arc::new(start_logs(journals, supervisor_slot.clone())?);
+        let logs = Arc::new(start_logs(&platform, &chains, supervisor_slot.clone())?);
         let (index, damage) = Index::open_or_recreate(&config.data.index(), config.engine)?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
         }
-        let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let index_writer = IndexWriter::start()?;
+        let arbiters: Vec<_> = (0..config.arbiters).map(|_| Arbiter::new()).collect();
+        let homes = homes(&platform, config.capacities, &arbiters);
+        let index_writer = IndexWriter::start(&platform)?;
         let parts = NodeParts {
+            platform: platform.clone(),
             data: config.data,
             journal,
             report,
@@ -168,13 +174,21 @@ impl Node {
             logs: logs.clone(),
             index: Arc::new(index),
             index_writer: index_writer.clone(),
-            executors: Arc::new(Executors::start(config.executors)),
-            arbiters: arbiters.iter().map(Arbiter::handle).collect(),
+            executors: Arc::new(Executors::start(&platform, config.executors)?),
+            homes: homes.clone(),
         };
         let supervisor = Supervisor::new(parts, chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
-        let node =
-            Self { supervisor, journal: writer, guard, logs, index: index_writer, arbiters, _keys: keys };
+        let node = Self {
+            supervisor,
+            journal: writer,
+            guard,
+            logs,
+            index: index_writer,
+            arbiters,
+            homes,
+            _keys: keys,
+        };
         Ok((node, notices))
     }
 
@@ -222,9 +236,9 @@ impl Node {
         self.supervisor.connect(peer, end);
     }
 
-    /// A thread for a further actor.
-    pub fn arbiter(&self, number: usize) -> ArbiterHandle {
-        self.arbiters[number % self.arbiters.len()].handle()
+    /// A place for a further actor.
+    pub fn home(&self, number: usize) -> &Home {
+        &self.homes[number % self.homes.len()]
     }
 
     /// Stops the node: when this returns nothing is signed, sent or written any more.
@@ -260,8 +274,8 @@ impl Drop for Node {
     }
 }
 
-fn take_keys(chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
-    let keys = KeyLocks::new()?;
+fn take_keys(platform: &Platform, chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
+    let keys = KeyLocks::new(&platform.shared_folder())?;
     for ChainDefinition { chain_id, validator_seed, .. } in chains {
         let Some(seed) = validator_seed else { continue };
         let validator = Address::of(&SigningKey::from_seed(seed).public_key());
@@ -272,16 +286,31 @@ fn take_keys(chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
     Ok(keys)
 }
 
+/// Where actors run: one place for each arbiter, or this thread.
+fn homes(platform: &Platform, capacities: Capacities, arbiters: &[Arbiter]) -> Vec<Home> {
+    if arbiters.is_empty() {
+        return vec![Home::here(platform.clone(), capacities)];
+    }
+    let home = |arbiter: &Arbiter| Home::on(platform.clone(), capacities, arbiter.handle());
+    arbiters.iter().map(home).collect()
+}
+
 fn has_files(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// Trims the journal behind the block logs, and reports a log that fails.
 fn start_logs(
-    journals: Journals,
+    platform: &Platform,
+    chains: &[(ChainDefinition, ChainJournal)],
     supervisor: Arc<OnceLock<Supervisor>>,
 ) -> Result<BlockLogWriter, FileError> {
-    BlockLogWriter::start(block_log::Config::default(), move |event| match event {
+    let journals = chains
+        .iter()
+        .enumerate()
+        .map(|(number, (definition, journal))| (chain_tag(&definition.chain_id), (number, journal.clone())));
+    let journals: BTreeMap<_, _> = journals.collect();
+    BlockLogWriter::start_on(platform, block_log::Config::default(), move |event| match event {
         Event::Flushed { chain, height } => {
             if let Some((_, journal)) = journals.get(&chain) {
                 journal.trim(Height(height));

@@ -16,8 +16,9 @@ use catenary_apps::{
 use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_ledger::{Apps, Ledger};
 use catenary_links::ChainClient;
+use catenary_platform::Platform;
 use catenary_relay::gateway::SubmitOutcome;
-use catenary_runtime::{ChainDefinition, ChainMailbox, Reporter, now};
+use catenary_runtime::{Capacities, ChainDefinition, ChainMailbox, Reporter, now};
 use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
     AccountId, Body, Call, ChainId, Committee, Genesis, Height, Message, Organisation, RequestId, Role,
@@ -86,8 +87,15 @@ async fn open_as(
     is_new: bool,
 ) -> Result<(Node, Vec<String>), OpenNodeError> {
     let chains = banks.iter().map(|bank| bank.definition(validator, is_new)).collect();
-    let (node, mut notices) =
-        Node::open(NodeConfig { data, chains, engine: Engine::default(), executors: 2, arbiters: 1 })?;
+    let (node, mut notices) = Node::open(NodeConfig {
+        data,
+        chains,
+        engine: Engine::default(),
+        platform: Platform::default(),
+        capacities: Capacities::default(),
+        executors: 2,
+        arbiters: 1,
+    })?;
     notices.extend(soon(node.start()).await);
     Ok((node, notices))
 }

@@ -4,6 +4,8 @@ use crate::network;
 use anyhow::{Context as _, Result, ensure};
 use catenary_consensus::Peer;
 use catenary_links::{Impairment, Switch, impaired_pair, pair};
+use catenary_platform::Platform;
+use catenary_runtime::Capacities;
 use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig, NodeStats};
 use catenary_types::Genesis;
@@ -41,6 +43,8 @@ impl Cluster {
                 data,
                 chains,
                 engine: Engine::default(),
+                platform: Platform::default(),
+                capacities: Capacities::default(),
                 executors: cores,
                 arbiters: cores,
             })?;
@@ -66,7 +70,7 @@ impl Cluster {
                 let seed = impairment.seed ^ (first as u64) << 8 ^ second as u64;
                 let switches = [self.switches[first].clone(), self.switches[second].clone()];
                 let (end, far_end, carried) = impaired_pair(Impairment { seed, ..impairment }, switches);
-                self.nodes[first].arbiter(second).spawn(carried);
+                self.nodes[first].home(second).spawn(carried);
                 (end, far_end)
             }
         };

@@ -3,7 +3,7 @@
 use crate::Violation;
 use catenary_crypto::{Hash, VerificationItem, sha256, verify_batch};
 use catenary_types::{
-    AccountId, Block, Certificate, Height, Parameters, RequestId, SignedHeader, Timestamp, ValidatorSet,
+    AccountId, Block, Certificate, Header, Height, Parameters, RequestId, SignedHeader, Timestamp, ValidatorSet,
     envelope::Transaction,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,6 @@ pub struct Told<'a> {
 #[derive(Clone, Debug)]
 struct Seen {
     block: Hash,
-    app_hash: Hash,
     time: Timestamp,
     validators: ValidatorSet,
     parameters: Parameters,
@@ -36,6 +35,7 @@ struct Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Finality {
     blocks: BTreeMap<Height, Seen>,
+    states: BTreeMap<Height, Hash>,
     requests: BTreeSet<(AccountId, RequestId)>,
 }
 
@@ -47,30 +47,44 @@ impl Finality {
 
     /// Some node calls a block final. Judged in full when it is the first to; afterwards the block must be the same.
     pub fn told(&mut self, told: Told<'_>) -> Result<(), Violation> {
-        let header = &told.block.header;
-        let (height, hash) = (header.height, header.hash());
-        if let Some(seen) = self.blocks.get(&height) {
-            let differs = |what, first: Hash, second: Hash| {
-                Err(Violation::new(what, format!("height {height}: {first} and {second}")))
-            };
-            return match () {
-                () if seen.block != hash => differs("agreement", seen.block, hash),
-                () if seen.app_hash != told.app_hash => differs("one state", seen.app_hash, told.app_hash),
-                () => Ok(()),
-            };
+        let height = told.block.header.height;
+        let is_new = !self.blocks.contains_key(&height);
+        if is_new {
+            self.carries_certificate(told.block)?;
+            self.is_signed(told.block)?;
         }
-        self.follows(told.block)?;
-        self.is_certified(told)?;
-        self.is_signed(told.block)?;
-        let seen = Seen {
-            block: hash,
-            app_hash: told.app_hash,
-            time: header.time,
-            validators: told.validators.clone(),
-            parameters: told.parameters.clone(),
-        };
-        self.blocks.insert(height, seen);
+        let (header, certificate) = (told.block.header.clone(), told.certificate.clone());
+        self.header(&SignedHeader { header, certificate }, told.validators, told.parameters)?;
+        self.state(height, told.app_hash)
+    }
+
+    /// Some node calls a header final; its body is not at hand.
+    pub fn header(
+        &mut self,
+        signed: &SignedHeader,
+        validators: &ValidatorSet,
+        parameters: &Parameters,
+    ) -> Result<(), Violation> {
+        let (height, block) = (signed.header.height, signed.header.hash());
+        if let Some(seen) = self.blocks.get(&height) {
+            let detail = || format!("height {height}: {} and {block}", seen.block);
+            return if seen.block == block { Ok(()) } else { Err(Violation::new("agreement", detail())) };
+        }
+        self.follows(&signed.header)?;
+        if let Err(error) = signed.verify(validators, parameters) {
+            let detail = format!("height {height}: {error}");
+            return Err(Violation::new("certificates verify", detail));
+        }
+        let (validators, parameters) = (validators.clone(), parameters.clone());
+        self.blocks.insert(height, Seen { block, time: signed.header.time, validators, parameters });
         Ok(())
+    }
+
+    /// Some node has this state after a block.
+    pub fn state(&mut self, height: Height, app_hash: Hash) -> Result<(), Violation> {
+        let first = *self.states.entry(height).or_insert(app_hash);
+        let detail = || format!("height {height}: {first} and {app_hash}");
+        if first == app_hash { Ok(()) } else { Err(Violation::new("one state", detail())) }
     }
 
     /// A node that starts has these blocks: each was final before.
@@ -91,49 +105,43 @@ impl Finality {
         self.blocks.get(&Height(height.0.checked_sub(1)?))
     }
 
-    fn follows(&self, block: &Block) -> Result<(), Violation> {
-        let header = &block.header;
+    fn follows(&self, header: &Header) -> Result<(), Violation> {
         let Some(before) = self.before(header.height) else { return Ok(()) };
         let (expected, actual) = (Some(before.block), header.last_block);
-        if expected != actual || header.time <= before.time {
-            let times = (before.time.0, header.time.0);
-            let detail = format!(
-                "height {}: after {expected:?} at {}, not {actual:?} at {}",
-                header.height, times.0, times.1
-            );
-            return Err(Violation::new("a block follows the one before", detail));
+        if expected == actual && header.time > before.time {
+            return Ok(());
         }
-        if Block::data_hash(&block.envelopes) != header.data_hash {
-            let detail = format!("height {}: other envelopes than its header names", header.height);
-            return Err(Violation::new("a block follows the one before", detail));
-        }
-        Ok(())
+        let times = (before.time.0, header.time.0);
+        let detail = format!(
+            "height {}: after {expected:?} at {}, not {actual:?} at {}",
+            header.height, times.0, times.1
+        );
+        Err(Violation::new("a block follows the one before", detail))
     }
 
-    fn is_certified(&self, told: Told<'_>) -> Result<(), Violation> {
-        let header = &told.block.header;
-        let failed = |what: &str, error: String| {
-            Err(Violation::new("certificates verify", format!("height {}: {what}: {error}", header.height)))
-        };
-        let signed = SignedHeader { header: header.clone(), certificate: told.certificate.clone() };
-        if let Err(error) = signed.verify(told.validators, told.parameters) {
-            return failed("its own", error.to_string());
-        }
-        let (Some(before), Some(carried)) = (self.before(header.height), &told.block.last_certificate) else {
+    fn carries_certificate(&self, block: &Block) -> Result<(), Violation> {
+        let header = &block.header;
+        let (Some(before), Some(carried)) = (self.before(header.height), &block.last_certificate) else {
             return Ok(());
         };
-        if carried.block != before.block {
-            return failed("the one that it carries", "of another block".into());
-        }
         let Seen { validators, parameters, time, .. } = before;
-        match carried.verify(&header.chain_id, validators, parameters, *time) {
-            Ok(()) => Ok(()),
-            Err(error) => failed("the one that it carries", error.to_string()),
+        let verified = carried.verify(&header.chain_id, validators, parameters, *time);
+        match verified.map_err(|error| error.to_string()) {
+            Ok(()) if carried.block == before.block => Ok(()),
+            verdict => {
+                let error = verdict.err().unwrap_or("it is of another block".into());
+                let detail = format!("height {}, of the one before: {error}", header.height);
+                Err(Violation::new("certificates verify", detail))
+            }
         }
     }
 
     fn is_signed(&mut self, block: &Block) -> Result<(), Violation> {
         let height = block.header.height;
+        if Block::data_hash(&block.envelopes) != block.header.data_hash {
+            let detail = format!("height {height}: other envelopes than its header names");
+            return Err(Violation::new("transactions are signed, and count once", detail));
+        }
         for (index, bytes) in block.envelopes.iter().enumerate() {
             let failed = |what: &str| {
                 let detail = format!("height {height}, envelope {index}: {what}");

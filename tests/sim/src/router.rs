@@ -71,29 +71,7 @@ pub struct Router {
 impl Router {
     /// A router that knows nothing.
     pub fn new(setup: &Setup, number: usize, life: u64) -> Self {
-        let (account, key) = relayer(number);
-        let config = |id: &catenary_types::ChainId| ChainConfig {
-            chain_id: id.clone(),
-            account: account.id(),
-            key: key.clone(),
-            from: Height(1),
-        };
-        let end = |(chain, client): &audit::End| LaneEnd {
-            chain: ChainIndex(*chain),
-            client: client.clone(),
-            trusting_period_s: TRUSTING_PERIOD_S,
-        };
-        let lanes = setup.lanes.iter().map(|ends| LaneConfig { ends: ends.each_ref().map(end) });
-        let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
-        seed[8..16].copy_from_slice(&life.to_be_bytes());
-        let config = RelayConfig {
-            chains: setup.chains.iter().map(config).collect(),
-            lanes: lanes.collect(),
-            seed,
-            patience_ms: 300 * number as u64,
-        };
-        let relay = Relay::new(config).expect("a consistent configuration");
+        let relay = Relay::new(config(setup, number, life)).expect("a consistent configuration");
         let streams = vec![None; setup.chains.len()];
         Self { relay, streams, submitted: BTreeMap::new(), armed: None }
     }
@@ -166,6 +144,32 @@ impl Router {
         self.armed = None;
         let due = self.relay.deadline().is_some_and(|deadline| deadline <= now);
         if due { self.input(now, Input::Fired) } else { Vec::new() }
+    }
+}
+
+/// The configuration of a router in one of its lives.
+pub fn config(setup: &Setup, number: usize, life: u64) -> RelayConfig {
+    let (account, key) = relayer(number);
+    let config = |id: &catenary_types::ChainId| ChainConfig {
+        chain_id: id.clone(),
+        account: account.id(),
+        key: key.clone(),
+        from: Height(1),
+    };
+    let end = |(chain, client): &audit::End| LaneEnd {
+        chain: ChainIndex(*chain),
+        client: client.clone(),
+        trusting_period_s: TRUSTING_PERIOD_S,
+    };
+    let lanes = setup.lanes.iter().map(|ends| LaneConfig { ends: ends.each_ref().map(end) });
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&(number as u64).to_be_bytes());
+    seed[8..16].copy_from_slice(&life.to_be_bytes());
+    RelayConfig {
+        chains: setup.chains.iter().map(config).collect(),
+        lanes: lanes.collect(),
+        seed,
+        patience_ms: 300 * number as u64,
     }
 }
 

@@ -12,6 +12,7 @@
 use crate::faults::CLOCK_SKEW_MS;
 use catenary_crypto::Hash;
 use catenary_invariants::{Finality, SignedSteps, Told, Violation, packets};
+use catenary_relay::gateway::FinalBlock;
 use catenary_replica::{Executed, PeerMessage};
 use catenary_types::{Address, Height, Parameters, Timestamp};
 
@@ -73,6 +74,18 @@ impl Witness {
             let detail = format!("chain {chain}: {} at {}", executed.tip.time.0, now.0);
             self.fail("no block is later than honest clocks allow", detail);
         }
+    }
+
+    /// A header is final on some node.
+    pub fn header(&mut self, node: usize, chain: usize, block: &FinalBlock) {
+        let found = self.finality[chain].header(&block.signed, &block.validators, &self.parameters[chain]);
+        self.judge(|| format!("node {node}, chain {chain}"), found);
+    }
+
+    /// A node has this state after a block.
+    pub fn state(&mut self, node: usize, chain: usize, (height, app_hash): (Height, Hash)) {
+        let found = self.finality[chain].state(height, app_hash);
+        self.judge(|| format!("node {node}, chain {chain}"), found);
     }
 
     /// A node that starts has these blocks of a chain.

@@ -1,7 +1,6 @@
 //! The actix side of a chain.
 
 use crate::{
-    capacities, clock,
     consensus::{ConsensusActor, ConsensusMessage},
     executor::Lane,
     host::Host,
@@ -16,6 +15,7 @@ use crate::{
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::Peer;
+use catenary_platform::Platform;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
 use catenary_types::Height;
@@ -56,6 +56,7 @@ pub(crate) enum ChainMessage {
 
 /// One chain on this node.
 pub(crate) struct ChainActor {
+    pub(super) platform: Platform,
     pub(super) replica: Replica,
     pub(super) recovered: Option<Recovered>,
     pub(super) lane: Arc<Lane<Host>>,
@@ -80,6 +81,7 @@ pub(crate) struct ChainActor {
 
 /// What a chain actor is made of.
 pub(crate) struct ChainParts {
+    pub(crate) platform: Platform,
     pub(crate) replica: Replica,
     pub(crate) recovered: Recovered,
     pub(crate) lane: Arc<Lane<Host>>,
@@ -110,14 +112,15 @@ impl ChainActor {
             replies: BTreeMap::new(),
             next_ticket: 0,
             pool: 0,
-            timer: Timer::default(),
+            timer: Timer::new(parts.platform.clone()),
+            platform: parts.platform,
             checkpointed: None,
             watch: parts.watch,
         }
     }
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let Step { journal, effects } = self.replica.step(clock::now(), input);
+        let Step { journal, effects } = self.replica.step(self.timer.now(), input);
         for block in journal {
             if let Err(refused) = self.journal.append_body(&block) {
                 return self.fail(format!("journal: {}", refused.reason), ctx);
@@ -199,7 +202,6 @@ impl Actor for ChainActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::CHAIN);
         ctx.run_interval(CHECKPOINT_INTERVAL, Self::checkpoint);
         self.consensus.do_send(ConsensusMessage::Chain(ctx.address()));
         for peer in std::mem::take(&mut self.peers) {

@@ -65,8 +65,8 @@ impl ChainActor {
         if !self.serving.insert(peer) {
             return;
         }
-        let reader = self.reader.clone();
-        let read = tokio::task::spawn_blocking(move || reader.fetch(from));
+        let (platform, reader) = (self.platform.clone(), self.reader.clone());
+        let read = async move { platform.read(move || reader.fetch(from)).await };
         ctx.spawn(read.into_actor(self).map(move |blocks, actor, _| {
             actor.serving.remove(&peer);
             let blocks = blocks.unwrap_or_default();

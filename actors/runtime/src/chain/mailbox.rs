@@ -2,7 +2,11 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
-    capacities, consensus::ConsensusActor, executor::Lane, feed::Feed, host::Host, reader::Reader,
+    consensus::{ConsensusActor, ConsensusMessage},
+    executor::Lane,
+    feed::Feed,
+    host::Host,
+    reader::Reader,
     verification::GroupView,
 };
 use actix::Addr;
@@ -10,6 +14,7 @@ use catenary_apps::asset::AssetKey;
 use catenary_crypto::Hash;
 use catenary_ledger::{ReferenceEntry, State, View, records::ReadRecords, reference_key, stores};
 use catenary_links::{BlockStream, ChainClient, Reply, async_trait};
+use catenary_platform::Platform;
 use catenary_relay::{
     gateway::{GatewayError, ProofRequest, SharedBlock, SubmitOutcome},
     query::{
@@ -28,14 +33,17 @@ pub struct Slot(RwLock<Occupant>);
 
 enum Occupant {
     /// The chain runs.
-    Running(Running),
+    Running(Arc<Running>),
     /// It does not; why, and how it was last seen.
     Halted { reason: String, last: Option<ChainStatus> },
 }
 
-/// The running parts of a chain.
-#[derive(Clone)]
+/// The running parts of a chain. They are shared, never cloned: actix takes one message of each new clone of an address,
+/// however full the mailbox is.
 pub(crate) struct Running {
+    pub(crate) platform: Platform,
+    /// Reads that may wait in the lane.
+    pub(crate) reads_waiting_max: usize,
     pub(crate) chain: Addr<ChainActor>,
     pub(crate) consensus: Addr<ConsensusActor>,
     pub(crate) view: GroupView,
@@ -59,21 +67,22 @@ impl Slot {
     }
 
     pub(crate) fn occupy(&self, running: Running) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(running);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(Arc::new(running));
     }
 
-    /// Tells the chain to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
+    /// Tells the chain and its consensus group to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
     pub(crate) fn stop(&self, reason: &str, last: Option<ChainStatus>) {
         let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
             running.chain.do_send(ChainMessage::Stop);
+            running.consensus.do_send(ConsensusMessage::Stop);
             running.feed.close(reason);
             running.lane.close();
         }
     }
 
-    pub(crate) fn running(&self) -> Answer<Running> {
+    pub(crate) fn running(&self) -> Answer<Arc<Running>> {
         match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
             Occupant::Running(running) => Ok(running.clone()),
             Occupant::Halted { reason, .. } => Err(GatewayError::Unavailable(reason.clone())),
@@ -124,7 +133,7 @@ impl ChainMailbox {
 
     /// Waits for the final block of this height.
     pub async fn final_block(&self, height: Height) -> Answer<SharedBlock> {
-        let feed = self.slot.running()?.feed;
+        let feed = self.slot.running()?.feed.clone();
         feed.block(height).await
     }
 
@@ -206,7 +215,7 @@ impl ChainMailbox {
         read: impl FnOnce(&State) -> T + Send + 'static,
     ) -> Answer<T> {
         let running = self.slot.running()?;
-        if running.lane.waiting() >= capacities::READS_WAITING {
+        if running.lane.waiting() >= running.reads_waiting_max {
             return Err(GatewayError::Busy);
         }
         let (reply, answer) = oneshot::channel();
@@ -215,6 +224,7 @@ impl ChainMailbox {
             let _ = reply.send(read(host.worker().state()));
         };
         running.lane.run(task).map_err(gone)?;
+        drop(running);
         answer.await.map_err(gone)
     }
 
@@ -222,8 +232,10 @@ impl ChainMailbox {
         &self,
         read: impl FnOnce(&Reader) -> Answer<T> + Send + 'static,
     ) -> Answer<T> {
-        let reader = self.slot.running()?.reader;
-        tokio::task::spawn_blocking(move || read(&reader)).await.map_err(gone)?
+        let running = self.slot.running()?;
+        let (platform, reader) = (running.platform.clone(), running.reader.clone());
+        drop(running);
+        platform.read(move || read(&reader)).await.ok_or_else(|| gone(()))?
     }
 
     fn send(&self, message: ChainMessage) -> Answer<()> {

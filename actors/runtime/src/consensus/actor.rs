@@ -1,9 +1,7 @@
 //! The actix side of a consensus group.
 
 use crate::{
-    capacities,
     chain::ChainActor,
-    clock,
     journal::ChainJournal,
     peer::PeerLinks,
     supervisor::Watch,
@@ -12,6 +10,7 @@ use crate::{
 };
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Consensus, Input, Outbox, Signer, Step, Voters};
+use catenary_platform::Platform;
 use catenary_types::{ChainId, Timestamp};
 use std::sync::Arc;
 
@@ -28,6 +27,8 @@ pub(crate) enum ConsensusMessage {
     Durable(u64),
     /// The journal failed; every chain of the node stops.
     JournalFailed(String),
+    /// The chain stops: nothing more is signed or said, whatever timer is armed.
+    Stop,
 }
 
 /// One consensus group on this node.
@@ -56,8 +57,7 @@ enum Machine {
 }
 
 impl Machine {
-    fn step(&mut self, input: Input) -> Step {
-        let now = clock::now();
+    fn step(&mut self, now: Timestamp, input: Input) -> Step {
         match (std::mem::replace(self, Self::Starting), input) {
             (Self::Started(mut machine), input) => {
                 let step = machine.step(now, input);
@@ -87,6 +87,7 @@ impl Machine {
 
 /// What a consensus actor is made of.
 pub(crate) struct ConsensusParts {
+    pub(crate) platform: Platform,
     pub(crate) chain_id: ChainId,
     pub(crate) signer: Option<Signer>,
     pub(crate) journal: ChainJournal,
@@ -107,7 +108,7 @@ impl ConsensusActor {
             view: parts.view,
             journal: parts.journal,
             outbox: Outbox::default(),
-            timer: Timer::default(),
+            timer: Timer::new(parts.platform),
             watch: parts.watch,
         }
     }
@@ -121,7 +122,7 @@ impl ConsensusActor {
                 last_time: start.last_time,
             });
         }
-        let Step { journal, mark, now, durable } = self.machine.step(input);
+        let Step { journal, mark, now, durable } = self.machine.step(self.timer.now(), input);
         if mark.is_some() || !journal.is_empty() {
             let signature = mark.map(|_| self.outbox.next_signature());
             let address = ctx.address();
@@ -164,7 +165,7 @@ impl ConsensusActor {
         if let Machine::Started(machine) = &self.machine {
             let absent = machine.absent();
             if !absent.is_empty() {
-                self.view.stall(clock::now(), absent);
+                self.view.stall(self.timer.now(), absent);
             }
         }
     }
@@ -178,10 +179,6 @@ impl ConsensusActor {
 
 impl Actor for ConsensusActor {
     type Context = Context<Self>;
-
-    fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::CONSENSUS);
-    }
 }
 
 impl Handler<ConsensusMessage> for ConsensusActor {
@@ -196,6 +193,10 @@ impl Handler<ConsensusMessage> for ConsensusActor {
                 self.release(ctx);
             }
             ConsensusMessage::JournalFailed(reason) => self.fail(format!("journal: {reason}"), ctx),
+            ConsensusMessage::Stop => {
+                self.watch.stopped();
+                ctx.stop();
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::links::{Counters, PeerLinks};
 use crate::{
-    capacities,
     chain::{ChainMessage, Slot},
     supervisor::LinkWatch,
     verification::Verification,
@@ -34,6 +33,8 @@ pub(crate) enum PeerLinkMessage {
 
 /// What a link is made of.
 pub(crate) struct PeerLinkParts {
+    /// Capacity of each lane.
+    pub(crate) lane_frames_max: usize,
     pub(crate) peer: Peer,
     pub(crate) end: WireEnd,
     pub(crate) slots: Slots,
@@ -48,6 +49,7 @@ pub(crate) struct PeerLinkActor {
     wire: mpsc::Sender<Frame>,
     receiver: Option<mpsc::Receiver<Frame>>,
     lanes: [VecDeque<Frame>; Lane::ALL.len()],
+    lane_frames_max: usize,
     /// Whether a future waits for room on the wire.
     waiting: bool,
     slots: Slots,
@@ -59,13 +61,14 @@ pub(crate) struct PeerLinkActor {
 
 impl PeerLinkActor {
     pub(crate) fn new(parts: PeerLinkParts) -> Self {
-        let PeerLinkParts { peer, end, slots, links, verification, watch } = parts;
+        let PeerLinkParts { lane_frames_max, peer, end, slots, links, verification, watch } = parts;
         let WireEnd { sender, receiver } = end;
         Self {
             peer,
             wire: sender,
             receiver: Some(receiver),
             lanes: Default::default(),
+            lane_frames_max,
             waiting: false,
             slots,
             links,
@@ -76,7 +79,7 @@ impl PeerLinkActor {
 
     fn queue(&mut self, frame: Frame) {
         let lane = &mut self.lanes[frame.message.lane() as usize];
-        if lane.len() >= capacities::LANE {
+        if lane.len() >= self.lane_frames_max {
             lane.pop_front();
             Counters::add(&self.links.counters.dropped);
         }
@@ -118,7 +121,7 @@ impl PeerLinkActor {
         // A chain that does not run here, or not now: its node will catch up.
         let Some(running) = self.slots.get(&frame.chain).and_then(|slot| slot.running().ok()) else { return };
         let taken = match frame.message {
-            PeerMessage::Consensus(message) => self.verification.pass(&running, self.peer, message),
+            PeerMessage::Consensus(message) => self.verification.pass(running, self.peer, message),
             message => {
                 let input = Box::new(Input::Peer { peer: self.peer, message });
                 running.chain.try_send(ChainMessage::Replica(input)).is_ok()
@@ -134,7 +137,6 @@ impl Actor for PeerLinkActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::PEER_LINK);
         if let Some(receiver) = self.receiver.take() {
             ctx.add_stream(ReceiverStream::new(receiver));
         }

@@ -23,10 +23,15 @@ pub struct LinkStats {
     pub dropped: u64,
 }
 
+/// One of the links that a node has had, to whichever peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkNumber(pub(crate) u64);
+
 /// The connected peers of a node, shared by its actors.
 #[derive(Default)]
 pub(crate) struct PeerLinks {
-    links: RwLock<BTreeMap<Peer, Addr<PeerLinkActor>>>,
+    /// The newest link of each.
+    links: RwLock<BTreeMap<Peer, (LinkNumber, Addr<PeerLinkActor>)>>,
     pub(super) counters: Counters,
 }
 
@@ -43,12 +48,18 @@ impl Counters {
 }
 
 impl PeerLinks {
-    pub(crate) fn insert(&self, peer: Peer, link: Addr<PeerLinkActor>) {
-        self.links.write().unwrap_or_else(PoisonError::into_inner).insert(peer, link);
+    pub(crate) fn insert(&self, peer: Peer, number: LinkNumber, link: Addr<PeerLinkActor>) {
+        self.links.write().unwrap_or_else(PoisonError::into_inner).insert(peer, (number, link));
     }
 
-    pub(crate) fn remove(&self, peer: Peer) {
-        self.links.write().unwrap_or_else(PoisonError::into_inner).remove(&peer);
+    /// Forgets a link that is down; false if another one has taken its place.
+    pub(crate) fn remove(&self, peer: Peer, number: LinkNumber) -> bool {
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        let is_newest = links.get(&peer).is_some_and(|(newest, _)| *newest == number);
+        if is_newest {
+            links.remove(&peer);
+        }
+        is_newest
     }
 
     pub(crate) fn clear(&self) {
@@ -66,7 +77,7 @@ impl PeerLinks {
             Recipients::All => true,
             Recipients::One(one) => **peer == one,
         });
-        for (_, link) in addressed {
+        for (_, (_, link)) in addressed {
             let frame = Frame { chain: chain.clone(), message: message.clone() };
             if link.try_send(PeerLinkMessage::Send(frame)).is_err() {
                 Counters::add(&self.counters.dropped);

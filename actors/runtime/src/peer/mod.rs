@@ -15,4 +15,4 @@ mod links;
 
 pub(crate) use actor::{PeerLinkActor, PeerLinkParts};
 pub use links::LinkStats;
-pub(crate) use links::PeerLinks;
+pub(crate) use links::{LinkNumber, PeerLinks};

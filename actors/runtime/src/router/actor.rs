@@ -1,8 +1,9 @@
 //! The actix side of the router.
 
-use crate::{capacities, clock, timer::Timer};
+use crate::timer::Timer;
 use actix::{Actor, ActorContext, Context, Handler, Message, SpawnHandle};
 use catenary_links::ChainClient;
+use catenary_platform::Platform;
 use catenary_relay::{Input, Relay};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,12 +27,12 @@ pub(crate) struct RouterActor {
 }
 
 impl RouterActor {
-    pub(super) fn new(relay: Relay, chains: Vec<Arc<dyn ChainClient>>) -> Self {
-        Self { relay, chains, streams: BTreeMap::new(), timer: Timer::default() }
+    pub(super) fn new(platform: Platform, relay: Relay, chains: Vec<Arc<dyn ChainClient>>) -> Self {
+        Self { relay, chains, streams: BTreeMap::new(), timer: Timer::new(platform) }
     }
 
     pub(super) fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
-        for effect in self.relay.step(clock::now(), input) {
+        for effect in self.relay.step(self.timer.now(), input) {
             self.run_effect(effect, ctx);
         }
         self.arm(ctx);
@@ -50,7 +51,6 @@ impl Actor for RouterActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(capacities::ROUTER);
         self.take_step(Input::Reset, ctx);
     }
 }

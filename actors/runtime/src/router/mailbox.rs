@@ -1,7 +1,8 @@
 //! The public handle of a router.
 
 use super::actor::{RouterActor, RouterMessage};
-use actix::{Actor, Addr, ArbiterHandle};
+use crate::home::Home;
+use actix::Addr;
 use catenary_links::ChainClient;
 use catenary_relay::{ConfigError, Relay, RelayConfig};
 use std::sync::Arc;
@@ -14,12 +15,13 @@ pub struct Router {
 impl Router {
     /// Starts a router. `chains` are in the order of the configuration's.
     pub fn start(
-        arbiter: &ArbiterHandle,
+        home: &Home,
         config: RelayConfig,
         chains: Vec<Arc<dyn ChainClient>>,
     ) -> Result<Self, ConfigError> {
         let relay = Relay::new(config)?;
-        let address = RouterActor::start_in_arbiter(arbiter, move |_| RouterActor::new(relay, chains));
+        let platform = home.platform().clone();
+        let address = home.start(home.capacities().router, move || RouterActor::new(platform, relay, chains));
         Ok(Self { address })
     }
 }

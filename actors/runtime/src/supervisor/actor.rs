@@ -6,11 +6,10 @@ use super::{
 };
 use crate::{
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
-    clock,
     consensus::{ConsensusActor, ConsensusParts},
     journal::ChainJournal,
     memory::recall,
-    peer::{PeerLinkActor, PeerLinkParts, PeerLinks},
+    peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
@@ -21,13 +20,12 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
+use catenary_replica::{Input, Memory, Recovered, Replica, Reporter, Tip};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -70,7 +68,7 @@ pub(crate) enum SupervisorMessage {
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
-    Disconnected(Peer),
+    Disconnected(Peer, LinkNumber),
     /// A block log takes no more blocks.
     LogFailed { chain: usize, reason: String },
     /// The node stops.
@@ -103,6 +101,8 @@ pub(crate) struct SupervisorActor {
     links: Arc<PeerLinks>,
     verification: Verification,
     chains: Vec<Supervised>,
+    /// The newest link.
+    link: LinkNumber,
     down: watch::Sender<Reasons>,
     rebuilt: watch::Sender<Reasons>,
 }
@@ -125,7 +125,8 @@ impl SupervisorActor {
         };
         let chains = chains.into_iter().map(supervised).collect();
         let (down, rebuilt) = (watch::Sender::default(), watch::Sender::default());
-        Self { parts: Arc::new(parts), links, verification, chains, down, rebuilt }
+        let link = LinkNumber(0);
+        Self { parts: Arc::new(parts), links, verification, chains, link, down, rebuilt }
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
@@ -142,7 +143,7 @@ impl SupervisorActor {
         self.rebuilt.subscribe()
     }
 
-    /// Opens a chain on a thread of its own: it reads its whole log. A state that others do not have is compared with the
+    /// Opens a chain elsewhere: it reads its whole log. A state that others do not have is compared with the
     /// one that the log leads to.
     fn open(&mut self, number: usize, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         let (address, parts) = (ctx.address(), self.parts.clone());
@@ -151,7 +152,7 @@ impl SupervisorActor {
         let (generation, definition, journal) =
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
-        let opened = thread::Builder::new().name(name).spawn(move || {
+        let opened = self.parts.platform.start_once(&name, move || {
             let result = guarded(|| open(&parts, &definition, &journal, suspect.as_deref())).map(Box::new);
             address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
         });
@@ -180,21 +181,13 @@ impl SupervisorActor {
         let lane = self.parts.executors.lane(host, on_panic);
         let seed = chain.definition.validator_seed;
         let validator = seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()));
-        chain.last = Some(ChainStatus {
-            chain_id: tip.chain_id.clone(),
-            height: tip.height,
-            time: tip.time,
-            app_hash: tip.app_hash,
-            trust: tip.parameters.trust,
-            validators: tip.next_validators.validators().len(),
-            pool: 0,
-            activity: Activity::Idle,
-        });
+        chain.last = Some(status_at(&tip));
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
-        let chain_id = tip.chain_id.clone();
         let view = GroupView::default();
+        let platform = self.parts.platform.clone();
         let consensus = ConsensusParts {
-            chain_id,
+            platform: platform.clone(),
+            chain_id: tip.chain_id.clone(),
             signer,
             journal: journal.clone(),
             links: self.links.clone(),
@@ -202,9 +195,11 @@ impl SupervisorActor {
             cache: self.verification.cache(),
             watch: watch(),
         };
-        let arbiter = &self.parts.arbiters[number % self.parts.arbiters.len()];
-        let consensus = ConsensusActor::start_in_arbiter(arbiter, move |_| ConsensusActor::new(consensus));
+        let home = &self.parts.homes[number % self.parts.homes.len()];
+        let capacities = home.capacities();
+        let consensus = home.start(capacities.consensus, move || ConsensusActor::new(consensus));
         let parts = ChainParts {
+            platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
                 .remembering(memory)
                 .reporting(chain.definition.reporter.clone()),
@@ -219,8 +214,11 @@ impl SupervisorActor {
             view: view.clone(),
             watch: watch(),
         };
-        let address = ChainActor::start_in_arbiter(arbiter, move |_| ChainActor::new(parts));
-        chain.slot.occupy(Running { chain: address, consensus, view, lane, feed, reader });
+        let address = home.start(capacities.chain, move || ChainActor::new(parts));
+        let reads_waiting_max = capacities.reads;
+        let running =
+            Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
+        chain.slot.occupy(running);
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
@@ -230,17 +228,19 @@ impl SupervisorActor {
 
     fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
         let slots = self.chains.iter().map(|chain| (chain.definition.chain_id.clone(), chain.slot.clone()));
+        self.link.0 += 1;
+        let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
         let parts = PeerLinkParts {
+            lane_frames_max: home.capacities().lane,
             peer,
             end,
             slots: Arc::new(slots.collect()),
             links: self.links.clone(),
             verification: self.verification.clone(),
-            watch: LinkWatch::new(ctx.address(), peer),
+            watch: LinkWatch::new(ctx.address(), peer, self.link),
         };
-        let arbiter = &self.parts.arbiters[peer.0 as usize % self.parts.arbiters.len()];
-        let link = PeerLinkActor::start_in_arbiter(arbiter, move |_| PeerLinkActor::new(parts));
-        self.links.insert(peer, link);
+        let link = home.start(home.capacities().peer_link, move || PeerLinkActor::new(parts));
+        self.links.insert(peer, self.link, link);
         self.tell_chains(&Input::Connected(peer));
     }
 
@@ -280,7 +280,7 @@ impl SupervisorActor {
         let chain = &mut self.chains[number];
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
-        let now = clock::now();
+        let now = self.parts.platform.now();
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
         if chain.falls.len() > FALLS_PER_MINUTE_MAX {
@@ -289,6 +289,20 @@ impl SupervisorActor {
         chain.slot.stop(reason, chain.last.clone());
         self.note_rebuilt(number, reason);
         self.open(number, suspect, ctx);
+    }
+}
+
+/// How a chain stands that begins at a tip.
+fn status_at(tip: &Tip) -> ChainStatus {
+    ChainStatus {
+        chain_id: tip.chain_id.clone(),
+        height: tip.height,
+        time: tip.time,
+        app_hash: tip.app_hash,
+        trust: tip.parameters.trust,
+        validators: tip.next_validators.validators().len(),
+        pool: 0,
+        activity: Activity::Idle,
     }
 }
 
@@ -312,7 +326,7 @@ fn open(
     // A group that has grown since is one in which others have the blocks; it is only not known to be.
     let alone = definition.genesis.validators.len() == 1 && definition.validator_seed.is_some();
     let others = if alone { Others::None } else { Others::Some };
-    let disk = (&*parts.index, &*parts.logs);
+    let disk = (&parts.platform, &*parts.index, &*parts.logs);
     let chain = open_chain(&definition.genesis, &definition.ledger, &dir, disk, others);
     let chain = chain.map_err(failed)?;
     let height = chain.tip.height;
@@ -375,9 +389,11 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),
-            SupervisorMessage::Disconnected(peer) => {
-                self.links.remove(peer);
-                self.tell_chains(&Input::Disconnected(peer));
+            SupervisorMessage::Disconnected(peer, number) => {
+                // The end of a link that another one has replaced is no news.
+                if self.links.remove(peer, number) {
+                    self.tell_chains(&Input::Disconnected(peer));
+                }
             }
             SupervisorMessage::LogFailed { chain, reason } => {
                 self.chains[chain].generation += 1;

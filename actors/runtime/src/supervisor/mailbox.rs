@@ -4,21 +4,25 @@ use super::actor::{ChainDefinition, Reasons, SupervisorActor, SupervisorMessage}
 use crate::{
     chain::ChainMailbox,
     executor::Executors,
+    home::Home,
     index_writer::IndexWriter,
     journal::ChainJournal,
     peer::{LinkStats, PeerLinks},
     verification::Verification,
 };
-use actix::{Actor, Addr, ArbiterHandle};
+use actix::{Actor, Addr};
 use catenary_consensus::Peer;
 use catenary_journal::journal::Report;
 use catenary_links::WireEnd;
+use catenary_platform::Platform;
 use catenary_store::{DataDir, block_log::BlockLogWriter, guard::Guard, index::Index, journal::Journal};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 /// What all chains of a node share.
 pub struct NodeParts {
+    /// What the node runs on.
+    pub platform: Platform,
     /// The data folder.
     pub data: DataDir,
     /// The journal's handle.
@@ -39,8 +43,8 @@ pub struct NodeParts {
     pub index_writer: IndexWriter,
     /// The executors.
     pub executors: Arc<Executors>,
-    /// Threads for actors; chains are spread over them.
-    pub arbiters: Vec<ArbiterHandle>,
+    /// Where actors run; chains are spread over them.
+    pub homes: Vec<Home>,
 }
 
 /// A node's chains: starts them, stops them, restarts what falls. Cheap to clone.
@@ -57,7 +61,8 @@ impl Supervisor {
     /// Takes charge of these chains. None runs before [`Self::start`].
     pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> std::io::Result<Self> {
         let links = Arc::new(PeerLinks::default());
-        let actor = SupervisorActor::new(parts, links.clone(), Verification::start()?, chains);
+        let verification = Verification::start(&parts.platform)?;
+        let actor = SupervisorActor::new(parts, links.clone(), verification, chains);
         let mailboxes = Arc::new(actor.mailboxes());
         let (down, rebuilt) = (actor.watch_down(), actor.watch_rebuilt());
         Ok(Self { address: actor.start(), mailboxes, links, down, rebuilt })

@@ -4,7 +4,7 @@
 //! [`Watch`], which reports when it is dropped without having said why. The chain is then rebuilt from its log.
 //!
 //! ```text
-//!   Start ─► opening (its own thread: checkpoint, log) ─► running ── fell ─► opening … at most 3 times a minute
+//!   Start ─► opening (elsewhere: checkpoint, log) ─► running ── fell ─► opening … at most 3 times a minute
 //!                                                           └── Stop ─► stopped ── Start ─► opening
 //! ```
 

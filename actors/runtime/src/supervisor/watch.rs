@@ -1,7 +1,7 @@
 //! Tells the supervisor that an actor of a chain is gone.
 
 use super::actor::{SupervisorActor, SupervisorMessage};
-use crate::suspect::Suspect;
+use crate::{peer::LinkNumber, suspect::Suspect};
 use actix::Addr;
 use catenary_consensus::Peer;
 use std::sync::Arc;
@@ -10,17 +10,18 @@ use std::sync::Arc;
 pub(crate) struct LinkWatch {
     supervisor: Addr<SupervisorActor>,
     peer: Peer,
+    number: LinkNumber,
 }
 
 impl LinkWatch {
-    pub(crate) fn new(supervisor: Addr<SupervisorActor>, peer: Peer) -> Self {
-        Self { supervisor, peer }
+    pub(crate) fn new(supervisor: Addr<SupervisorActor>, peer: Peer, number: LinkNumber) -> Self {
+        Self { supervisor, peer, number }
     }
 }
 
 impl Drop for LinkWatch {
     fn drop(&mut self) {
-        self.supervisor.do_send(SupervisorMessage::Disconnected(self.peer));
+        self.supervisor.do_send(SupervisorMessage::Disconnected(self.peer, self.number));
     }
 }
 

@@ -17,12 +17,12 @@ mod writer;
 use crate::{FileError, threads};
 use catenary_journal::block_log::{Cause, Entry, PartTooLarge};
 use catenary_journal::journal::ChainTag;
+use catenary_platform::{Platform, Running};
 use crossbeam_channel::{Sender, TrySendError};
 use log::Log;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -143,15 +143,17 @@ pub struct Stats {
 /// Owns the writer thread; dropping it writes and flushes what is queued.
 #[derive(Debug)]
 pub struct BlockLogWriter {
+    platform: Platform,
     config: Config,
     commands: Sender<Command>,
     counters: Arc<Counters>,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
 }
 
 /// One chain's block log; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct BlockLog {
+    platform: Platform,
     log: Arc<Log>,
     commands: Sender<Command>,
 }
@@ -172,19 +174,28 @@ enum Command {
 impl BlockLogWriter {
     /// Starts the thread. `events` runs on it and must not block.
     pub fn start(config: Config, events: impl FnMut(Event) + Send + 'static) -> Result<Self, FileError> {
+        Self::start_on(&Platform::default(), config, events)
+    }
+
+    /// As [`Self::start`], on another platform than this machine.
+    pub fn start_on(
+        platform: &Platform,
+        config: Config,
+        events: impl FnMut(Event) + Send + 'static,
+    ) -> Result<Self, FileError> {
         let (commands, queue) = crossbeam_channel::bounded(config.queue_blocks.max(1));
         let counters = Arc::new(Counters::default());
-        let writer = writer::Writer::new(config, counters.clone(), Box::new(events));
-        let thread = threads::spawn("block-log", move || writer.run(&queue))?;
-        Ok(Self { config, commands, counters, thread: Some(thread) })
+        let mut writer = writer::Writer::new(config, counters.clone(), Box::new(events));
+        let running = threads::start(platform, "block-log", move |wait| writer.turn(wait, &queue))?;
+        Ok(Self { platform: platform.clone(), config, commands, counters, running: Some(running) })
     }
 
     /// Waits until everything appended so far, by anyone, is flushed or has failed.
     pub fn flush(&self) {
         let (done, wait) = crossbeam_channel::bounded(1);
-        if self.commands.send(Command::Flush { done }).is_ok() {
-            // An error means that the thread is gone; then there is nothing to wait for.
-            let _ = wait.recv();
+        if self.platform.send(&self.commands, Command::Flush { done }).is_ok() {
+            // An error means that the writer is gone; then there is nothing to wait for.
+            let _ = self.platform.wait(&wait);
         }
     }
 
@@ -198,13 +209,9 @@ impl BlockLogWriter {
 
 impl Drop for BlockLogWriter {
     fn drop(&mut self) {
-        // A send fails only if the thread is gone already.
-        let _ = self.commands.send(Command::Close);
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
+        // A send fails only if the writer is gone already.
+        let _ = self.platform.send(&self.commands, Command::Close);
+        self.running.take().into_iter().for_each(Running::join);
     }
 }
 
@@ -224,7 +231,8 @@ impl BlockLog {
     #[expect(clippy::result_large_err, reason = "the caller gets back what it gave")]
     pub fn append(&self, height: u64, block: Vec<u8>, certificate: Vec<u8>) -> Result<(), Refused> {
         self.queue(height, block, certificate, |command| {
-            self.commands.send(command).map_err(|error| (error.0, BlockLogError::Closed.into()))
+            let sent = self.platform.send(&self.commands, command);
+            sent.map_err(|error| (error.0, BlockLogError::Closed.into()))
         })
     }
 

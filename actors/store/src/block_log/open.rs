@@ -49,7 +49,8 @@ impl BlockLogWriter {
             }
         }
         let log = Arc::new(Log::new(identity, dir, self.config.segment_bytes, found));
-        Ok((BlockLog { log, commands: self.commands.clone() }, scan.report))
+        let (platform, commands) = (self.platform.clone(), self.commands.clone());
+        Ok((BlockLog { platform, log, commands }, scan.report))
     }
 }
 

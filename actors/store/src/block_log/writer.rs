@@ -3,9 +3,11 @@
 use super::log::Log;
 use super::{Command, Config, Counters, Event};
 use crate::FileError;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use catenary_platform::Wait;
+use crossbeam_channel::Receiver;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Whether a flush moved the flushed height.
 pub(super) enum Progress {
@@ -27,27 +29,27 @@ impl Writer {
         Self { config, counters, events, dirty: Vec::new(), flush_due: None }
     }
 
-    pub(super) fn run(mut self, queue: &Receiver<Command>) {
-        loop {
-            let received = match self.flush_due {
-                Some(due) => queue.recv_deadline(due),
-                None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            };
-            match received {
-                Ok(Command::Append { log, block, certificate }) => self.append(log, &block, &certificate),
-                Ok(Command::Flush { done }) => {
-                    self.flush();
-                    // Nobody waits any more: nothing to say.
-                    let _ = done.send(());
-                }
-                Err(RecvTimeoutError::Timeout) => self.flush(),
-                Ok(Command::Close) | Err(RecvTimeoutError::Disconnected) => return self.flush(),
+    /// Deals with one command, and flushes when it is time.
+    pub(super) fn turn(&mut self, wait: Wait, queue: &Receiver<Command>) -> ControlFlow<()> {
+        match wait.next_until(queue, self.flush_due) {
+            ControlFlow::Continue(Some(Command::Append { log, block, certificate })) => {
+                self.append(log, &block, &certificate);
             }
-            // A busy queue never times out.
-            if self.flush_due.is_some_and(|due| due <= Instant::now()) {
+            ControlFlow::Continue(Some(Command::Flush { done })) => {
                 self.flush();
+                // Nobody waits any more: nothing to say.
+                let _ = done.send(());
+            }
+            ControlFlow::Continue(None) => {}
+            ControlFlow::Continue(Some(Command::Close)) | ControlFlow::Break(()) => {
+                self.flush();
+                return ControlFlow::Break(());
             }
         }
+        if self.flush_due.is_some_and(|due| due <= Instant::now()) {
+            self.flush();
+        }
+        ControlFlow::Continue(())
     }
 
     fn append(&mut self, log: Arc<Log>, block: &[u8], certificate: &[u8]) {

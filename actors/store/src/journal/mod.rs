@@ -20,11 +20,11 @@ mod writer;
 
 use crate::FileError;
 use catenary_journal::journal::{ChainTag, PAYLOAD_BYTES_MAX, Record, RecordTooLarge};
+use catenary_platform::{Platform, Running};
 use crossbeam_channel::{Sender, TrySendError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -134,12 +134,13 @@ pub struct Stats {
 #[derive(Debug)]
 pub struct JournalWriter {
     journal: Journal,
-    thread: Option<JoinHandle<()>>,
+    running: Option<Running>,
 }
 
 /// Appends to the journal; cheap to clone, one for every chain.
 #[derive(Clone, Debug)]
 pub struct Journal {
+    platform: Platform,
     shared: Arc<Shared>,
     commands: Sender<Command>,
     /// Ends the writer's patience.
@@ -190,14 +191,10 @@ impl JournalWriter {
 
 impl Drop for JournalWriter {
     fn drop(&mut self) {
-        // A send fails only if the thread is gone already.
-        let _ = self.journal.commands.send(Command::Close);
+        // A send fails only if the writer is gone already.
+        let _ = self.journal.platform.send(&self.journal.commands, Command::Close);
         self.journal.hurry();
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            let _ = thread.join();
-        }
+        self.running.take().into_iter().for_each(Running::join);
     }
 }
 
@@ -241,7 +238,9 @@ impl Journal {
     pub fn append(&self, records: Vec<Record>, on_durable: Completion) -> Result<(), Refused> {
         let (records, on_durable) = self.check(records, on_durable)?;
         let urgency = Urgency::AtOnce;
-        let sent = self.commands.send(Command::Append { urgency, records, beside: None, on_durable });
+        let sent = self
+            .platform
+            .send(&self.commands, Command::Append { urgency, records, beside: None, on_durable });
         self.hurry();
         sent.map_err(|error| self.refuse(error.0, self.closed()))
     }

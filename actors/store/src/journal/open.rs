@@ -5,6 +5,7 @@ use super::{Config, Journal, JournalWriter, Shared};
 use crate::files::{self, Create};
 use crate::{OpenError, threads};
 use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
+use catenary_platform::Platform;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +17,10 @@ impl JournalWriter {
         Self::open_with(dir, config, Box::new(files::create_new))
     }
 
-    /// As [`Self::open`]. Before anything is written, `meanwhile` is told the number of the first batch that the journal does
-    /// not have, if the journal is there and whole.
+    /// As [`Self::open`], on this platform. Before anything is written, `meanwhile` is told the number of the first batch that
+    /// the journal does not have, if the journal is there and whole.
     pub fn open_after<T>(
+        platform: &Platform,
         dir: &Path,
         config: Config,
         meanwhile: impl FnOnce(Option<u64>) -> T,
@@ -26,7 +28,7 @@ impl JournalWriter {
         let mut outcome = None;
         let create = Box::new(files::create_new);
         let note = |end| outcome = Some(meanwhile(end));
-        let (writer, records, report) = Self::open_noting(dir, config, create, note)?;
+        let (writer, records, report) = Self::open_noting(platform, dir, config, create, note)?;
         Ok((writer, records, report, outcome.expect("an opening that succeeds has come by there")))
     }
 
@@ -35,10 +37,11 @@ impl JournalWriter {
         config: Config,
         create: Create,
     ) -> Result<(Self, Vec<Record>, Report), OpenError> {
-        Self::open_noting(dir, config, create, |_| ())
+        Self::open_noting(&Platform::default(), dir, config, create, |_| ())
     }
 
     fn open_noting(
+        platform: &Platform,
         dir: &Path,
         config: Config,
         create: Create,
@@ -67,12 +70,14 @@ impl JournalWriter {
         note_end(whole.then_some(scan.next.batch));
         let shared = Arc::new(Shared::default());
         let id = scan.next.journal.unwrap_or_else(draw_id);
-        let writer = Writer::start(shared.clone(), config, files, id, &scan.next, scan.segments)?;
+        let platform = platform.clone();
+        let mut writer =
+            Writer::start((platform.clone(), shared.clone()), config, files, id, &scan.next, scan.segments)?;
         let (commands, queue) = crossbeam_channel::bounded(config.queue_appends.max(1));
         let (hurry, hurried) = crossbeam_channel::bounded(1);
-        let thread = threads::spawn("journal", move || writer.run(&queue, &hurried))?;
-        let journal = Journal { shared, commands, hurry };
-        Ok((Self { journal, thread: Some(thread) }, scan.records, scan.report))
+        let running = threads::start(&platform, "journal", move |wait| writer.turn(wait, &queue, &hurried))?;
+        let journal = Journal { platform, shared, commands, hurry };
+        Ok((Self { journal, running: Some(running) }, scan.records, scan.report))
     }
 }
 

@@ -4,9 +4,11 @@ use super::{Beside, Command, Completion, Config, Counters, JournalError, Shared,
 use crate::FileError;
 use crate::files::{self, Create};
 use catenary_journal::journal::{JournalId, Next, Record, SegmentSummary, SegmentWriter};
+use catenary_platform::{Platform, Wait};
 use crossbeam_channel::{Receiver, unbounded};
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,6 +45,7 @@ impl Files {
 }
 
 pub(super) struct Writer {
+    platform: Platform,
     shared: Arc<Shared>,
     config: Config,
     files: Files,
@@ -82,7 +85,7 @@ impl Group {
 
 impl Writer {
     pub(super) fn start(
-        shared: Arc<Shared>,
+        (platform, shared): (Platform, Arc<Shared>),
         config: Config,
         mut files: Files,
         id: JournalId,
@@ -94,18 +97,25 @@ impl Writer {
         let file = files.create(next.number, &buffer)?;
         count_new_segment(&shared.counters, buffer.len());
         let current = SegmentSummary { number: next.number, ..Default::default() };
-        let writer = Self { shared, config, files, file, segment, current, closed, buffer };
+        let writer = Self { platform, shared, config, files, file, segment, current, closed, buffer };
         writer.delete(&dropped);
         Ok(writer)
     }
 
-    pub(super) fn run(mut self, queue: &Receiver<Command>, hurry: &Receiver<()>) {
-        let mut closes = false;
-        while !closes && let Ok(first) = queue.recv() {
-            let mut group = self.gather(first, queue, hurry);
-            let result = self.commit(&mut group);
-            closes = group.closes;
-            self.complete(group, result);
+    /// Writes one group of what is queued.
+    pub(super) fn turn(
+        &mut self,
+        wait: Wait,
+        queue: &Receiver<Command>,
+        hurry: &Receiver<()>,
+    ) -> ControlFlow<()> {
+        let Some(first) = wait.next(queue)? else { return ControlFlow::Continue(()) };
+        let mut group = self.gather(first, wait, queue, hurry);
+        let result = self.commit(&mut group);
+        let closes = group.closes;
+        self.complete(group, result);
+        if !closes {
+            return ControlFlow::Continue(());
         }
         let _ = self.shared.failure.set(JournalError::Closed);
         // Appends that slipped in behind the close are answered, not dropped.
@@ -114,15 +124,16 @@ impl Writer {
                 on_durable(self.failure().map_or(Ok(()), Err));
             }
         }
+        ControlFlow::Break(())
     }
 
     /// What is queued, once somebody waits for some of it. Sleeps until then: most of what comes does not wake it.
-    fn gather(&self, first: Command, queue: &Receiver<Command>, hurry: &Receiver<()>) -> Group {
+    fn gather(&self, first: Command, wait: Wait, queue: &Receiver<Command>, hurry: &Receiver<()>) -> Group {
         let mut group = Group::default();
         group.add(first);
         // Either way its time has come; and what was sent before is dealt with by what follows.
         let patience = if group.urgent || group.closes { Duration::ZERO } else { self.config.patience };
-        let _ = hurry.recv_timeout(patience);
+        wait.rest(patience, hurry);
         while !group.closes
             && group.bytes < self.config.batch_bytes
             && let Ok(command) = queue.try_recv()
@@ -157,7 +168,8 @@ impl Writer {
         }
         drop(done);
         self.write_records(group)?;
-        let ended = besides.iter().collect::<Result<Vec<()>, _>>()?.len();
+        let ends = std::iter::from_fn(|| self.platform.wait(&besides).ok());
+        let ended = ends.collect::<Result<Vec<()>, _>>()?.len();
         if ended == begun {
             return Ok(());
         }

@@ -113,7 +113,7 @@ impl Network {
         };
         let start = |number: usize| {
             let config = relay_config(&chains, number);
-            Router::start(&cluster.front().arbiter(number), config, routed.clone())
+            Router::start(cluster.front().home(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
         Ok(Self { cluster, chains, resumed_at, server, _routers: routers })
