@@ -5,6 +5,7 @@
 //! batch, and nothing is sent before both are there; so after a crash a mark whose batch the journal lacks was never sent,
 //! and is forgotten.
 
+use crate::failpoint::{Failpoint, reached};
 use crate::files;
 use crate::threads;
 use crate::{FileError, OpenError};
@@ -143,6 +144,7 @@ fn begin(path: &Path, marks: &Marks) -> Result<File, FileError> {
     let used = bytes.len();
     bytes.resize(used + ROOM, 0);
     files::replace(path, &bytes)?;
+    reached(Failpoint::GuardFileReplaced);
     let mut file = OpenOptions::new().write(true).open(path).map_err(FileError::of("open", path))?;
     file.seek(SeekFrom::Start(used as u64)).map_err(FileError::of("seek in", path))?;
     Ok(file)
@@ -192,8 +194,11 @@ impl Writer {
             (self.file, self.room) = (begin(&self.path, &marks)?, ROOM);
             self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
         }
+        reached(Failpoint::GuardBatchGathered);
         self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
+        reached(Failpoint::GuardBatchWritten);
         self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
+        reached(Failpoint::GuardBatchFlushed);
         self.room = self.room.saturating_sub(records.len());
         self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
         for (chain, marked) in raised {

@@ -2,6 +2,7 @@
 
 use super::writer::{Files, Writer};
 use super::{Config, Journal, JournalWriter, Shared};
+use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{OpenError, threads};
 use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
@@ -60,6 +61,7 @@ impl JournalWriter {
         }
         if !scan.repair.is_empty() {
             files::sync_dir(dir)?;
+            reached(Failpoint::JournalRepaired);
         }
 
         // A journal that is empty is none: it may be all that is left of one.
