@@ -110,6 +110,21 @@ impl Guard {
         }
     }
 
+    /// Raises marks and waits until all of them are on the disk. Not for actors.
+    pub fn raise_and_wait(
+        &self,
+        marks: impl IntoIterator<Item = (ChainTag, Marked)>,
+    ) -> Result<(), FileError> {
+        let (done, ended) = crossbeam_channel::unbounded();
+        for (chain, marked) in marks {
+            let done = done.clone();
+            // Whoever asked waits below.
+            self.raise(chain, marked, Box::new(move |result| drop(done.send(result))));
+        }
+        drop(done);
+        ended.iter().collect()
+    }
+
     /// The newest mark of a chain that is on the disk.
     pub fn newest(&self, chain: ChainTag) -> Option<[u8; MARK_LEN]> {
         self.shared.marks().get(&chain).copied()

@@ -1,9 +1,9 @@
 //! Opening a node and what it counts.
 
 use actix::{Arbiter, ArbiterHandle};
-use catenary_consensus::Peer;
+use catenary_consensus::{Mark, Peer};
 use catenary_crypto::SigningKey;
-use catenary_journal::journal::ChainTag;
+use catenary_journal::{guard::Marked, journal::ChainTag};
 use catenary_links::{ChainClient, WireEnd};
 use catenary_runtime::{
     ChainDefinition, ChainJournal, ChainMailbox, Executors, IndexWriter, NodeParts, Reasons, Supervisor,
@@ -12,7 +12,7 @@ use catenary_runtime::{
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
     block_log::{self, BlockLogWriter, Event},
-    guard::GuardWriter,
+    guard::{Guard, GuardWriter},
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
@@ -120,8 +120,8 @@ pub struct Node {
 type Journals = Arc<BTreeMap<ChainTag, (usize, ChainJournal)>>;
 
 impl Node {
-    /// Opens the folder and takes charge of the chains. None runs before [`Self::start`]. Returns what the operator
-    /// should know.
+    /// Opens the folder, notes of new keys that they have signed nothing, and takes charge of the chains. None runs before
+    /// [`Self::start`]. Returns what the operator should know.
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
         let keys = take_keys(&config.chains)?;
@@ -132,6 +132,7 @@ impl Node {
             JournalWriter::open_after(&config.data.journal(), journal::Config::default(), open_guard)
                 .map_err(OpenNodeError::Journal)?;
         let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
+        create_marks(&guard.guard(), &config.chains)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
         }
@@ -270,6 +271,15 @@ fn take_keys(chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
         }
     }
     Ok(keys)
+}
+
+/// Notes of keys that were just made that they have signed nothing, and waits until that is on the disk: from now on a guard
+/// that knows nothing of them has lost something.
+fn create_marks(guard: &Guard, chains: &[ChainDefinition]) -> Result<(), FileError> {
+    let tags = chains.iter().filter(|chain| chain.is_new).map(|chain| chain_tag(&chain.chain_id));
+    let unknown = tags.filter(|tag| guard.newest(*tag).is_none());
+    let nothing = Marked { mark: Mark::nothing().encode(), batch: 0 };
+    guard.raise_and_wait(unknown.map(|tag| (tag, nothing)))
 }
 
 fn has_files(folder: &Path) -> bool {
