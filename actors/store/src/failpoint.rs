@@ -2,7 +2,7 @@
 //!
 //! With the feature `failpoints`, `CATENARY_FAILPOINT=name[:nth]` names a failpoint: when it is reached for the nth time,
 //! the first if no number is given, the process says so and aborts, as if it had been killed there. Without the feature
-//! nothing of this is in the program.
+//! the variable is not read and the places cost nothing.
 
 pub use catenary_failpoint::Failpoint;
 
