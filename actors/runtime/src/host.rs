@@ -5,6 +5,7 @@ use catenary_relay::gateway::FinalBlock;
 use catenary_replica::{Done, Job, Worker};
 use catenary_store::{
     block_log::BlockLog,
+    failpoint::{Failpoint, reached},
     index::{Batch, Space},
 };
 use catenary_types::{Height, Message};
@@ -42,11 +43,13 @@ impl Host {
     pub fn run(&mut self, job: Job) -> Result<Done, String> {
         let done = self.worker.run(job);
         if let Done::Executed(executed) = &done {
+            reached(Failpoint::BlockExecuted);
             self.book.enter(executed)?;
             let certificate = &executed.certificate().encode();
             let height = executed.tip.height.0;
             let appended = self.log.append(height, executed.block.encode(), certificate.clone());
             appended.map_err(|refused| refused.reason.to_string())?;
+            reached(Failpoint::BlockQueued);
             self.feed.publish(Arc::new(FinalBlock::of(executed)));
         }
         Ok(done)

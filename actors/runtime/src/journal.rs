@@ -7,6 +7,7 @@ use catenary_journal::{
 };
 use catenary_replica::{Recovered, Tail, UnreadableRecord, body_record, consensus_record, flushed_record};
 use catenary_store::{
+    failpoint::{Failpoint, reached},
     guard::Guard,
     journal::{Beside, Journal, JournalError, Refused, Urgency},
 };
@@ -96,6 +97,7 @@ impl ChainJournal {
     /// so it is not for actors.
     pub fn opened(&self, flushed: Height) -> Result<(), Refused> {
         if flushed > Height(0) {
+            reached(Failpoint::AppendFlushed);
             self.journal.append(vec![flushed_record(self.chain, flushed)], Box::new(|_| ()))?;
             self.trim(flushed);
         }

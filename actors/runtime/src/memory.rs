@@ -8,9 +8,7 @@ use crate::{
     supervisor::{ChainDefinition, NodeParts},
 };
 use catenary_consensus::Mark;
-use catenary_journal::guard::Marked;
 use catenary_replica::{Copies, Memory, Tip};
-use crossbeam_channel::bounded;
 
 /// What this node knows of its signatures, by its two copies.
 pub(crate) fn recall(
@@ -20,17 +18,10 @@ pub(crate) fn recall(
 ) -> Result<(Memory, Option<Mark>), String> {
     let tag = chain_tag(&definition.chain_id);
     let stored = parts.guard.newest(tag).and_then(|bytes| Mark::decode(&bytes));
-    if stored.is_none() && definition.is_new {
-        write_mark(parts, definition, Mark::nothing())?;
-        return Ok((Memory::Whole, None));
-    }
     let suspect = parts.report.is_suspect(tag, tip.height.0);
     // A chain that was made in this run and fell has lost nothing with a journal that is as new.
     let journal_whole = (parts.journal_existed || definition.is_new) && !suspect;
     let (memory, mark) = Copies { mark: stored, guard_whole: parts.guard_whole, journal_whole }.recall();
-    if let Some(mark) = mark.filter(|mark| memory == Memory::Lost && Some(*mark) != stored) {
-        write_mark(parts, definition, mark)?;
-    }
     let alone = tip.next_validators.validators().len() == 1 && definition.validator_seed.is_some();
     if alone && !memory.allows(tip.height.next()) {
         // Signing without knowing what was signed could certify two blocks of one height.
@@ -41,20 +32,4 @@ pub(crate) fn recall(
         ));
     }
     Ok((memory, mark))
-}
-
-/// Notes that a key was made and has signed nothing, or that nobody knows what it signed.
-fn write_mark(parts: &NodeParts, definition: &ChainDefinition, mark: Mark) -> Result<(), String> {
-    let (done, wait) = bounded(1);
-    let tag = chain_tag(&definition.chain_id);
-    let on_durable = move |result| {
-        // Whoever asked waits below.
-        let _ = done.send(result);
-    };
-    let marked = Marked { mark: mark.encode(), batch: 0 };
-    parts.guard.raise(tag, marked, Box::new(on_durable));
-    match parts.platform.wait(&wait) {
-        Ok(result) => result.map_err(|error| format!("guard: {error}")),
-        Err(_) => Err("guard: it is closed".into()),
-    }
 }

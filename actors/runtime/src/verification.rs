@@ -8,6 +8,7 @@ use crate::consensus::ConsensusMessage;
 use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters};
 use catenary_crypto::{BatchVerifier, Hash};
 use catenary_platform::{Platform, Wait};
+use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::{Address, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dashmap::DashMap;
@@ -164,6 +165,7 @@ impl Verifier {
         batch.extend(self.waiting.try_iter().take(BATCH - 1));
         self.verify(&batch);
         for Waiting { to, peer, message } in batch {
+            reached(Failpoint::MessageVerified);
             // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
             let _ =
                 to.consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));

@@ -1,5 +1,6 @@
 //! The data folder of a node: layout, lock and version.
 
+use crate::failpoint::{Failpoint, reached};
 use crate::{FileError, files};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -168,6 +169,7 @@ impl ChainDir {
         };
         // Between the two there is no log, which is as good as one that is empty.
         rename(self.blocks(), self.path.join(&aside))?;
+        reached(Failpoint::BlockLogSetAside);
         rename(self.path.join("blocks.anew"), self.blocks())?;
         Ok(aside)
     }
@@ -183,7 +185,11 @@ impl ChainDir {
         match self.genesis()? {
             Some(stored) if stored == genesis => Ok(()),
             Some(_) => Err(OpenDirError::OtherGenesis { chain_id: self.chain_id.clone() }),
-            None => Ok(files::replace(&self.genesis_path(), genesis)?),
+            None => {
+                files::replace(&self.genesis_path(), genesis)?;
+                reached(Failpoint::GenesisStored);
+                Ok(())
+            }
         }
     }
 
@@ -200,7 +206,9 @@ impl ChainDir {
 fn check_format(dir: &Path) -> Result<(), OpenDirError> {
     let path = dir.join("FORMAT");
     if !path.exists() {
-        return Ok(files::replace(&path, FORMAT.as_bytes())?);
+        files::replace(&path, FORMAT.as_bytes())?;
+        reached(Failpoint::DataFormatWritten);
+        return Ok(());
     }
     let found = String::from_utf8_lossy(&files::read(&path)?).into_owned();
     if found == FORMAT {

@@ -1,6 +1,7 @@
 //! Small file operations with errors that name the file. What creates a file also flushes its folder.
 
 use crate::FileError;
+use crate::failpoint::{Failpoint, reached};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -84,6 +85,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     File::create(&draft)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .map_err(FileError::of("write", &draft))?;
+    reached(Failpoint::FileDraftFlushed);
     fs::rename(&draft, path).map_err(FileError::of("write", path))?;
     path.parent().map_or(Ok(()), sync_dir)
 }

@@ -5,6 +5,7 @@
 //! batch, and nothing is sent before both are there; so after a crash a mark whose batch the journal lacks was never sent,
 //! and is forgotten.
 
+use crate::failpoint::{Failpoint, reached};
 use crate::files;
 use crate::threads;
 use crate::{FileError, OpenError};
@@ -49,6 +50,7 @@ pub struct GuardWriter {
 pub struct Guard {
     commands: Sender<Command>,
     shared: Arc<Shared>,
+    platform: Platform,
 }
 
 /// What handles and thread both see.
@@ -69,28 +71,31 @@ impl GuardWriter {
     /// Opens the file, creating it if need be, and says what was in it. A damaged file is written anew with what reads.
     /// `journal_end` is the number of the first batch that the journal does not have, if the journal is whole.
     pub fn open(path: &Path, journal_end: Option<u64>) -> Result<(Self, Found), OpenError> {
-        Self::open_on(&Platform::default(), path, journal_end)
+        Self::open_on(&Platform::default(), path, journal_end, |_| ())
     }
 
-    /// As [`Self::open`], on another platform than this machine.
+    /// As [`Self::open`], on this platform. `amend` may change what was found before it is written anew.
     pub fn open_on(
         platform: &Platform,
         path: &Path,
         journal_end: Option<u64>,
+        amend: impl FnOnce(&mut Found),
     ) -> Result<(Self, Found), OpenError> {
-        let found = if path.exists() {
+        let mut found = if path.exists() {
             let scan = guard::scan(&files::read(path)?, journal_end)?;
             Found { marks: scan.marks, complete: scan.complete, unsent: scan.unsent }
         } else {
             Found { marks: Marks::new(), complete: true, unsent: 0 }
         };
+        amend(&mut found);
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
         let file = begin(path, &found.marks)?;
         let mut writer = Writer { file, path: path.to_path_buf(), room: ROOM, shared: shared.clone() };
         // Each chain has at most a few marks under way, which bounds the queue.
         let (commands, queue) = crossbeam_channel::unbounded();
         let running = threads::start(platform, "guard", move |wait| writer.turn(wait, &queue))?;
-        Ok((Self { guard: Guard { commands, shared }, running: Some(running) }, found))
+        let guard = Guard { commands, shared, platform: platform.clone() };
+        Ok((Self { guard, running: Some(running) }, found))
     }
 
     /// A handle to raise marks with.
@@ -115,6 +120,22 @@ impl Guard {
         {
             on_durable(Err(closed()));
         }
+    }
+
+    /// Raises marks and waits until all of them are on the disk. Not for actors.
+    pub fn raise_and_wait(
+        &self,
+        marks: impl IntoIterator<Item = (ChainTag, Marked)>,
+    ) -> Result<(), FileError> {
+        let (done, ended) = crossbeam_channel::unbounded();
+        let mut waiting = 0;
+        for (chain, marked) in marks {
+            let done = done.clone();
+            // Whoever asked waits below.
+            self.raise(chain, marked, Box::new(move |result| drop(done.send(result))));
+            waiting += 1;
+        }
+        (0..waiting).try_for_each(|_| self.platform.wait(&ended).unwrap_or_else(|_| Err(closed())))
     }
 
     /// The newest mark of a chain that is on the disk.
@@ -151,6 +172,7 @@ fn begin(path: &Path, marks: &Marks) -> Result<File, FileError> {
     let used = bytes.len();
     bytes.resize(used + ROOM, 0);
     files::replace(path, &bytes)?;
+    reached(Failpoint::GuardFileReplaced);
     let mut file = OpenOptions::new().write(true).open(path).map_err(FileError::of("open", path))?;
     file.seek(SeekFrom::Start(used as u64)).map_err(FileError::of("seek in", path))?;
     Ok(file)
@@ -201,8 +223,11 @@ impl Writer {
             (self.file, self.room) = (begin(&self.path, &marks)?, ROOM);
             self.shared.fsyncs.fetch_add(2, Ordering::Relaxed);
         }
+        reached(Failpoint::GuardBatchGathered);
         self.file.write_all(&records).map_err(FileError::of("write", &self.path))?;
+        reached(Failpoint::GuardBatchWritten);
         self.file.sync_data().map_err(FileError::of("flush", &self.path))?;
+        reached(Failpoint::GuardBatchFlushed);
         self.room = self.room.saturating_sub(records.len());
         self.shared.fsyncs.fetch_add(1, Ordering::Relaxed);
         for (chain, marked) in raised {

@@ -25,6 +25,7 @@
 pub mod block_log;
 mod data_dir;
 mod error;
+pub mod failpoint;
 mod files;
 pub mod guard;
 pub mod index;

@@ -1,10 +1,15 @@
 //! Opening a node and what it counts.
 
 use actix::Arbiter;
-use catenary_consensus::Peer;
+use catenary_consensus::{Mark, Peer};
 use catenary_crypto::SigningKey;
+use catenary_journal::{
+    guard::Marked,
+    journal::{ChainTag, Report},
+};
 use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
+use catenary_replica::note_losses;
 use catenary_runtime::{
     Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
     Reasons, Supervisor, chain_tag,
@@ -12,7 +17,7 @@ use catenary_runtime::{
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
     block_log::{self, BlockLogWriter, Event},
-    guard::GuardWriter,
+    guard::{Guard, GuardWriter},
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
@@ -123,15 +128,21 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the folder and takes charge of the chains. None runs before [`Self::start`]. Returns what the operator
-    /// should know.
+    /// Opens the folder, notes of new keys that they have signed nothing, and takes charge of the chains. None runs before
+    /// [`Self::start`]. Returns what the operator should know.
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
         let platform = config.platform;
         let keys = take_keys(&platform, &config.chains)?;
         let journal_existed = has_files(&config.data.journal());
         let guard_path = config.data.guard();
-        let open_guard = |journal_end| GuardWriter::open_on(&platform, &guard_path, journal_end);
+        let known = known_chains(&config)?;
+        let open_guard = |report: &Report, journal_end| {
+            GuardWriter::open_on(&platform, &guard_path, journal_end, |found| {
+                let whole = |chain| journal_existed && !report.is_suspect(chain, 0);
+                note_losses(&mut found.marks, found.complete, known, whole);
+            })
+        };
         let (writer, mut records, report, guard) = JournalWriter::open_after(
             &platform,
             &config.data.journal(),
@@ -140,6 +151,7 @@ impl Node {
         )
         .map_err(OpenNodeError::Journal)?;
         let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
+        create_marks(&guard.guard(), &config.chains)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
         }
@@ -293,6 +305,24 @@ fn homes(platform: &Platform, capacities: Capacities, arbiters: &[Arbiter]) -> V
     }
     let home = |arbiter: &Arbiter| Home::on(platform.clone(), capacities, arbiter.handle());
     arbiters.iter().map(home).collect()
+}
+
+/// The chains of the folder that are older than this run: their guard has something to remember.
+fn known_chains(config: &NodeConfig) -> Result<Vec<ChainTag>, FileError> {
+    let is_new = |id: &String| {
+        config.chains.iter().any(|chain| chain.is_new && chain.chain_id.as_str() == id)
+    };
+    let ids = config.data.chain_ids()?;
+    Ok(ids.iter().filter(|id| !is_new(id)).map(|id| ChainTag::of(id)).collect())
+}
+
+/// Notes of keys that were just made that they have signed nothing, and waits until that is on the disk: from now on a guard
+/// that knows nothing of them has lost something.
+fn create_marks(guard: &Guard, chains: &[ChainDefinition]) -> Result<(), FileError> {
+    let tags = chains.iter().filter(|chain| chain.is_new).map(|chain| chain_tag(&chain.chain_id));
+    let unknown = tags.filter(|tag| guard.newest(*tag).is_none());
+    let nothing = Marked { mark: Mark::nothing().encode(), batch: 0 };
+    guard.raise_and_wait(unknown.map(|tag| (tag, nothing)))
 }
 
 fn has_files(folder: &Path) -> bool {

@@ -12,7 +12,6 @@ use catenary_store::{
     guard::GuardWriter,
 };
 use catenary_types::{ChainId, Genesis, Height, Message};
-use std::sync::mpsc;
 
 /// Why a validator does not vote again.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +75,6 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
     {
         return Err(ResumeError::Remembered { signed: mark.height, newest });
     }
-    let (done, durable) = mpsc::channel();
-    // Whoever asked waits below.
-    let on_durable = Box::new(move |result| drop(done.send(result)));
-    let marked = Marked { mark: Mark::end_of(newest).encode(), batch: 0 };
-    guard.raise(tag, marked, on_durable);
-    match durable.recv() {
-        Ok(result) => result?,
-        Err(_) => unreachable!("the guard answers before it ends"),
-    }
+    guard.raise_and_wait([(tag, Marked { mark: Mark::end_of(newest).encode(), batch: 0 })])?;
     Ok(newest.next())
 }

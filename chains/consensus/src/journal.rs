@@ -21,6 +21,7 @@ use crate::message::{
 };
 use crate::timeliness::Judgement;
 use catenary_crypto::{Hash, Signature};
+use catenary_failpoint::Failpoint;
 use catenary_types::{Address, Height, Timestamp, VoteKind};
 
 /// One record of the journal.
@@ -30,6 +31,20 @@ pub struct Record {
     pub height: Height,
     /// The encoded [`Entry`].
     pub bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Where a node dies that is about to append this record, which its own machine made. `own` is its validator.
+    pub fn failpoint(&self, own: Option<Address>) -> Failpoint {
+        match Entry::read(self).expect("a machine's records read back") {
+            Entry::Vote(signed) if Some(signed.vote.validator) == own => Failpoint::AppendOwnVote,
+            Entry::Vote(_) => Failpoint::AppendReceivedVote,
+            Entry::Proposal { .. } => Failpoint::AppendProposal,
+            Entry::Timeout { .. } => Failpoint::AppendTimeout,
+            Entry::Judged { .. } => Failpoint::AppendJudgement,
+            Entry::Polka(_) => Failpoint::AppendPolka,
+        }
+    }
 }
 
 /// The steps that time out.

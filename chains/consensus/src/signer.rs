@@ -60,6 +60,11 @@ impl Mark {
         Self { round: u32::MAX - 1, ..Self::end_of(height) }
     }
 
+    /// Whether the mark lifts every [`Mark::forgotten`] of its height and below.
+    pub fn is_end(&self) -> bool {
+        *self == Self::end_of(self.height)
+    }
+
     /// Whether the mark says that marks were lost. No round of a signature is that high.
     pub fn is_forgotten(&self) -> bool {
         *self == Self::forgotten(self.height)
@@ -144,8 +149,11 @@ impl Signer {
         self.mark
     }
 
-    /// Takes over what another copy remembers; never lowers the mark.
+    /// Takes over what another copy remembers; never lowers the mark. What a rest of a lost memory knows does not make it
+    /// whole.
     pub(crate) fn adopt(&mut self, mark: Mark) {
+        let is_rest = self.mark.is_some_and(|own| own.is_forgotten()) && !mark.is_end();
+        let mark = if is_rest { Mark::forgotten(mark.height) } else { mark };
         if mark.is_above(self.mark.as_ref()) {
             self.mark = Some(mark);
         }
@@ -207,6 +215,15 @@ mod tests {
         signer.adopt(high);
         signer.adopt(Mark::new(Height(3), 0, SignedStep::Precommit, b"y"));
         assert_eq!(signer.mark(), Some(high));
+    }
+
+    #[test]
+    fn a_lost_memory_stays_lost_until_it_is_lifted() {
+        let mut signer = Signer::new(SigningKey::from_seed(&[1; 32]), Some(Mark::forgotten(Height(3))));
+        signer.adopt(Mark::new(Height(5), 0, SignedStep::Prevote, b"found in the journal"));
+        assert_eq!(signer.mark(), Some(Mark::forgotten(Height(5))));
+        signer.adopt(Mark::end_of(Height(5)));
+        assert_eq!(signer.mark(), Some(Mark::end_of(Height(5))));
     }
 
     #[test]

@@ -73,7 +73,7 @@ failpoints! {
     JournalSegmentFlushed = "journal-segment-flushed",
     /// The inventory of live segments is flushed; a segment that it no longer names is not deleted.
     JournalSegmentTrimmed = "journal-segment-trimmed",
-    /// A torn end was cut off while the journal was opened; no new segment was begun.
+    /// A torn end was cut off while the journal was opened, or a segment deleted that no inventory names; nothing is begun.
     JournalRepaired = "journal-repaired",
 
     // The guard's file.

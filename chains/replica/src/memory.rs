@@ -5,6 +5,7 @@
 //! lies below, since it can have been at most two heights ahead of what others know to be final.
 
 use catenary_consensus::{Mark, Peer};
+use catenary_journal::{guard::Marks, journal::ChainTag};
 use catenary_mutant::{Mutant, is_active};
 use catenary_types::Height;
 use std::collections::BTreeMap;
@@ -44,11 +45,15 @@ impl Copies {
     /// | lost or damaged | whole | at once: it holds every own message above the block log |
     /// | lost or damaged | lost or damaged | after the others have said how far they are, see [`Memory::Lost`] |
     ///
-    /// A loss must outlive a crash that comes before those answers, else the next start would find two new files and take them
-    /// for whole ones. So with [`Memory::Lost`] comes [`Mark::forgotten`], to be on disk before the chain starts; while the
-    /// guard's newest mark is one of those, votes are lost whatever the files look like.
+    /// With [`Memory::Lost`] comes [`Mark::forgotten`], see [`note_losses`]. While the guard's newest mark is one of those,
+    /// votes are lost whatever the files look like.
     pub fn recall(self) -> (Memory, Option<Mark>) {
-        let forgotten = || Mark::forgotten(self.mark.map_or(Height(0), |mark| mark.height));
+        let forgotten = || {
+            let known = self.mark.map_or(Height(0), |mark| mark.height);
+            let mark = Mark::forgotten(known);
+            // A mark that lifted an earlier loss of that height does not lift this one.
+            if mark.is_above(self.mark.as_ref()) { mark } else { Mark::forgotten(known.next()) }
+        };
         if self.mark.is_some_and(|mark| mark.is_forgotten()) {
             return (Memory::Lost, self.mark);
         }
@@ -66,6 +71,24 @@ impl Copies {
             (false, false) => return (Memory::Lost, Some(forgotten())),
         };
         (memory, mark)
+    }
+}
+
+/// Notes in a guard's marks, of which chains both copies were lost, before the guard's file is written anew; the journal is
+/// begun anew only after that. Else a node that stops before its peers have answered would find two new files at its next
+/// start, and take them for whole ones.
+pub fn note_losses(
+    marks: &mut Marks,
+    guard_whole: bool,
+    chains: impl IntoIterator<Item = ChainTag>,
+    journal_whole: impl Fn(ChainTag) -> bool,
+) {
+    for chain in chains {
+        let mark = marks.get(&chain).and_then(Mark::decode);
+        let copies = Copies { mark, guard_whole, journal_whole: journal_whole(chain) };
+        if let (Memory::Lost, Some(mark)) = copies.recall() {
+            marks.insert(chain, mark.encode());
+        }
     }
 }
 
@@ -136,6 +159,11 @@ mod tests {
         assert_eq!(recall(Some(mark), false, true), (Memory::Whole, Some(mark)));
         let forgotten = |height| Some(Mark::forgotten(Height(height)));
         assert_eq!(recall(Some(mark), false, false), (Memory::Lost, forgotten(7)));
+        assert_eq!(
+            Copies { mark: Some(Mark::end_of(Height(7))), guard_whole: false, journal_whole: false }.recall(),
+            (Memory::Lost, forgotten(8)),
+            "what lifted an earlier loss does not lift this one"
+        );
         assert_eq!(recall(None, true, true), (Memory::Whole, None));
         assert_eq!(recall(None, true, false), (Memory::Lost, forgotten(0)), "an empty guard says nothing");
         assert_eq!(

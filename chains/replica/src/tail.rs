@@ -35,6 +35,12 @@ pub fn consensus_record(chain: ChainTag, record: ConsensusRecord) -> Record {
     Record { chain, height: record.height.0, kind: KIND_CONSENSUS, payload: record.bytes }
 }
 
+/// What consensus consumed, if the record is of that.
+pub fn consensus_part(record: &Record) -> Option<ConsensusRecord> {
+    let part = || ConsensusRecord { height: Height(record.height), bytes: record.payload.clone() };
+    (record.kind == KIND_CONSENSUS).then(part)
+}
+
 /// The record that the block log is flushed up to a height, so that its end is missed if it goes.
 pub fn flushed_record(chain: ChainTag, flushed: Height) -> Record {
     Record { chain, height: flushed.0, kind: KIND_FLUSHED, payload: Vec::new() }

@@ -173,6 +173,10 @@ pub fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Cli { command } = Cli::parse();
+    if let Err(error) = catenary_store::failpoint::arm() {
+        eprintln!("catenary: {error}");
+        return ExitCode::from(2);
+    }
     let result = match command {
         Command::Demo(args) => run_demo(args),
         Command::Verify(VerifyArgs { orders, months, evidence }) => {

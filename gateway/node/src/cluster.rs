@@ -31,7 +31,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the folders, starts all chains on all nodes and connects every two nodes.
+    /// Opens the folders, starts all chains on all nodes and connects every two nodes. All are open before a chain starts
+    /// anywhere: a genesis that one node has stored tells the others that their keys are no longer new.
     pub async fn start(config: &ClusterConfig) -> Result<Self> {
         let folders = open_folders(config).context("opening the data folder")?;
         let documents = network::genesis_documents(&folders, catenary_runtime::now())?;
@@ -39,7 +40,7 @@ impl Cluster {
         let mut nodes = Vec::new();
         for (number, data) in folders.into_iter().enumerate() {
             let chains = network::chains(&documents, number)?;
-            let (node, mut notices) = Node::open(NodeConfig {
+            let (node, notices) = Node::open(NodeConfig {
                 data,
                 chains,
                 engine: Engine::default(),
@@ -48,11 +49,11 @@ impl Cluster {
                 executors: cores,
                 arbiters: cores,
             })?;
-            notices.extend(node.start().await);
-            for notice in notices {
-                eprintln!("node {number}: {notice}");
-            }
+            tell(number, notices);
             nodes.push(node);
+        }
+        for (number, node) in nodes.iter().enumerate() {
+            tell(number, node.start().await);
         }
         let genesis = documents.into_iter().map(|document| document.genesis).collect();
         let switches = nodes.iter().map(|_| Switch::default()).collect();
@@ -114,6 +115,12 @@ impl Cluster {
     /// What all nodes have done.
     pub fn stats(&self) -> NodeStats {
         self.nodes.iter().map(Node::stats).fold(NodeStats::default(), NodeStats::plus)
+    }
+}
+
+fn tell(number: usize, notices: Vec<String>) {
+    for notice in notices {
+        eprintln!("node {number}: {notice}");
     }
 }
 

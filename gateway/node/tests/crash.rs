@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use serde_json::Value;
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     thread,
     time::Duration,
 };
+use support::{assert_settled, demo};
 
 /// Enough payments that no run comes to its end before it is killed.
 const MONTHS: &str = "2";
@@ -21,10 +23,8 @@ const IN_FLIGHT_OF_TEN_MIN: usize = 8;
 
 /// A run of the demo on a folder, and the line that says where the payments stood when it began to pay.
 fn start(data: &Path, links: &str, validators: &str) -> (Child, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
-    command.args(["demo", "--json", "--months", MONTHS, "--links", links]);
-    command.args(["--validators", validators, "--data"]).arg(data);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let arguments = ["--months", MONTHS, "--links", links, "--validators", validators];
+    let mut child = demo(data, &arguments).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let standing = lines.by_ref().find(|line| line.starts_with("paying:")).expect("the demo begins to pay");
     // Nobody else reads the rest; a full pipe would stop the demo.
@@ -56,19 +56,7 @@ fn survives_kills(links: &str, validators: &str) {
     }
     let (child, standing) = start(&data, links, validators);
     hits += usize::from(in_flight(&standing) > 0);
-    let output = child.wait_with_output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["differences"], serde_json::json!([]));
-    assert!(output.status.success(), "{}", output.status);
-    assert_eq!(report["orders"], 2 * 6_471);
-    assert_eq!(report["settled"], 2 * 6_471);
-    assert_eq!(report["credited"], "42457987.20");
-    assert_eq!(report["reconciled"], true);
-    let lanes = report["banks"].as_array().unwrap();
-    assert_eq!(lanes.len(), 13);
-    assert!(
-        lanes.iter().all(|bank| bank["escrow"] == bank["vouchers"] && bank["escrow"] == bank["credited"])
-    );
+    assert_settled(&child.wait_with_output().unwrap(), 2 * 6_471, "42457987.20");
     assert!(
         hits * 10 >= kills * IN_FLIGHT_OF_TEN_MIN,
         "only {hits} of {kills} kills hit transfers in flight"

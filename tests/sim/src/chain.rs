@@ -4,7 +4,6 @@ use crate::{kinds, spoiled::Spoil};
 use catenary_consensus::{
     Consensus, Effect as ConsensusEffect, Input as ConsensusInput, LocalCache, Mark, Message, Outbox, Peer,
     Signer, Timeouts,
-    journal::{Entry, Record as ConsensusRecord},
 };
 use catenary_crypto::SigningKey;
 use catenary_failpoint::Failpoint;
@@ -13,7 +12,7 @@ use catenary_ledger::Ledger;
 use catenary_relay::gateway::{FinalBlock, SharedBlock};
 use catenary_replica::{
     Copies, Done, Effect, Executed, FETCH_BLOCKS_MAX, FetchedBlock, Input, Job, Memory, PeerMessage,
-    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_record,
+    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_part, consensus_record,
     flushed_record, from_consensus,
 };
 use catenary_types::{Address, Block, Certificate, ChainId, Genesis, Height, Message as _, Timestamp};
@@ -105,8 +104,8 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Opens a chain from what a disk holds. Gives it with its memory, and the mark that it goes on from.
-    pub fn open(opening: Opening<'_>) -> Result<(Self, Memory, Option<Mark>), String> {
+    /// Opens a chain from what a disk holds. Gives it with its memory.
+    pub fn open(opening: Opening<'_>) -> Result<(Self, Memory), String> {
         let genesis = opening.genesis;
         let id = genesis.chain_id().map_err(|error| error.to_string())?;
         let tag = ChainTag::of(id.as_str());
@@ -145,7 +144,7 @@ impl Chain {
             validator,
             spoil: None,
         };
-        Ok((chain, memory, mark))
+        Ok((chain, memory))
     }
 
     /// Starts with these peers.
@@ -295,18 +294,10 @@ impl Chain {
 
     /// The failpoint of a journal record.
     pub fn failpoint(&self, record: &Record) -> Failpoint {
-        let consensus = ConsensusRecord { height: Height(record.height), bytes: record.payload.clone() };
-        match (record.payload.is_empty(), Entry::read(&consensus)) {
-            (true, _) => Failpoint::AppendFlushed,
-            (false, Ok(Entry::Vote(signed))) if signed.vote.validator == self.validator => {
-                Failpoint::AppendOwnVote
-            }
-            (false, Ok(Entry::Vote(_))) => Failpoint::AppendReceivedVote,
-            (false, Ok(Entry::Proposal { .. })) => Failpoint::AppendProposal,
-            (false, Ok(Entry::Judged { .. })) => Failpoint::AppendJudgement,
-            (false, Ok(Entry::Polka(_))) => Failpoint::AppendPolka,
-            (false, Ok(Entry::Timeout { .. })) => Failpoint::AppendTimeout,
-            (false, Err(_)) => Failpoint::AppendBody,
+        match consensus_part(record) {
+            Some(record) => record.failpoint(Some(self.validator)),
+            None if record.payload.is_empty() => Failpoint::AppendFlushed,
+            None => Failpoint::AppendBody,
         }
     }
 

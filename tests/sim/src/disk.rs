@@ -7,6 +7,7 @@ use catenary_journal::{
     journal::{self, ChainTag, JournalId, Record, Repair, Report, SegmentSummary},
 };
 use catenary_mutant::{Mutant, is_active};
+use catenary_replica::note_losses;
 use rand::{Rng, rngs::StdRng};
 use std::collections::BTreeMap;
 
@@ -262,7 +263,7 @@ impl Disk {
     }
 
     /// Scans, repairs and opens everything, as a node's start does.
-    pub fn open(&mut self, draw: [u8; 16]) -> Found {
+    pub fn open(&mut self, draw: [u8; 16], chains: &[ChainTag], is_new: bool) -> Found {
         self.journal_existed = !self.segments.is_empty();
         let mut scanner = journal::Scanner::new(self.segments.keys().copied());
         for (number, file) in &self.segments {
@@ -281,10 +282,12 @@ impl Disk {
         }
         self.segments.values_mut().for_each(File::flush);
         let end = (scan.report.is_clean() && scan.next.batch > 0).then_some(scan.next.batch);
-        let guard = match self.guard.bytes.is_empty() {
+        let mut guard = match self.guard.bytes.is_empty() {
             true => guard::Scan { marks: Marks::new(), complete: true, unsent: 0 },
             false => guard::scan(&self.guard.bytes, end).expect("no other version ever ran"),
         };
+        let journal_whole = |chain| (self.journal_existed || is_new) && !scan.report.is_suspect(chain, 0);
+        note_losses(&mut guard.marks, guard.complete, chains.iter().copied(), journal_whole);
         self.guard.bytes = guard::file(&guard.marks);
         self.guard.flush();
         let live = numbers(&scan.segments);

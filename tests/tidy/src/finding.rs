@@ -37,6 +37,8 @@ pub enum Rule {
     ReadmeFolders,
     /// A link of a document, or a document named in a comment, that leads nowhere.
     DeadLink,
+    /// A failpoint that no place of the product reaches, or more than one.
+    FailpointPlace,
     /// An exception that nothing needs.
     StaleException,
 }

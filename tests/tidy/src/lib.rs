@@ -15,6 +15,7 @@
 //! | [`rules::leftovers`] | no markers, no `unwrap`, no paths or mirrors of one machine |
 //! | [`rules::assertions`] | every test can fail, every fixture is used |
 //! | [`rules::documents`] | the README names every folder, links lead somewhere |
+//! | [`rules::failpoints`] | every failpoint stands at one place |
 //!
 //! The test `repository` runs them all. Exceptions stand in [`EXCEPTIONS`], each with its reason; one that is no longer
 //! needed is a finding itself.

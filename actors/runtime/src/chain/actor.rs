@@ -18,6 +18,7 @@ use catenary_consensus::Peer;
 use catenary_platform::Platform;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
+use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::Height;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -122,6 +123,7 @@ impl ChainActor {
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
         let Step { journal, effects } = self.replica.step(self.timer.now(), input);
         for block in journal {
+            reached(Failpoint::AppendBody);
             if let Err(refused) = self.journal.append_body(&block) {
                 return self.fail(format!("journal: {}", refused.reason), ctx);
             }
@@ -218,6 +220,7 @@ impl Handler<ChainMessage> for ChainActor {
     fn handle(&mut self, message: ChainMessage, ctx: &mut Self::Context) {
         match message {
             ChainMessage::Submit { envelopes, reply } => {
+                reached(Failpoint::SubmissionTaken);
                 self.next_ticket += 1;
                 self.replies.insert(self.next_ticket, reply);
                 self.take_step(Input::Submit { ticket: self.next_ticket, envelopes }, ctx);

@@ -6,6 +6,7 @@ use crate::suspect::Suspect;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use catenary_consensus::Peer;
 use catenary_replica::{Effect, Job, PeerMessage, Recipients};
+use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::Height;
 
 impl ChainActor {
@@ -19,12 +20,14 @@ impl ChainActor {
             }
             Effect::Reply { ticket, outcomes } => {
                 if let Some(reply) = self.replies.remove(&ticket) {
+                    reached(Failpoint::SubmissionReply);
                     // Whoever asked may be gone.
                     let _ = reply.send(outcomes);
                 }
                 Ok(())
             }
             Effect::Send { to, message } => {
+                reached(Failpoint::ReplicaSend);
                 self.links.send(&self.replica.tip().chain_id, to, &message);
                 Ok(())
             }
@@ -68,6 +71,7 @@ impl ChainActor {
         let (platform, reader) = (self.platform.clone(), self.reader.clone());
         let read = async move { platform.read(move || reader.fetch(from)).await };
         ctx.spawn(read.into_actor(self).map(move |blocks, actor, _| {
+            reached(Failpoint::BlocksServed);
             actor.serving.remove(&peer);
             let blocks = blocks.unwrap_or_default();
             let chain_id = &actor.replica.tip().chain_id;

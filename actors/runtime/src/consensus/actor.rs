@@ -11,7 +11,8 @@ use crate::{
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use catenary_consensus::{Consensus, Input, Outbox, Signer, Step, Voters};
 use catenary_platform::Platform;
-use catenary_types::{ChainId, Timestamp};
+use catenary_store::failpoint::reached_each;
+use catenary_types::{Address, ChainId, Timestamp};
 use std::sync::Arc;
 
 /// What a group's mailbox takes. Peer messages are dropped when it is full, the protocol sends again; the rest are
@@ -35,6 +36,8 @@ pub(crate) enum ConsensusMessage {
 pub(crate) struct ConsensusActor {
     machine: Machine,
     pub(super) chain_id: ChainId,
+    /// Whose votes are this node's own.
+    validator: Option<Address>,
     pub(super) chain: Option<Addr<ChainActor>>,
     pub(super) links: Arc<PeerLinks>,
     view: GroupView,
@@ -102,6 +105,7 @@ impl ConsensusActor {
         let ConsensusParts { chain_id, signer, cache, .. } = parts;
         Self {
             chain_id: chain_id.clone(),
+            validator: signer.as_ref().map(Signer::address),
             machine: Machine::New { chain_id, signer, cache },
             chain: None,
             links: parts.links,
@@ -123,6 +127,7 @@ impl ConsensusActor {
             });
         }
         let Step { journal, mark, now, durable } = self.machine.step(self.timer.now(), input);
+        reached_each(journal.iter().map(|record| record.failpoint(self.validator)));
         if mark.is_some() || !journal.is_empty() {
             let signature = mark.map(|_| self.outbox.next_signature());
             let address = ctx.address();

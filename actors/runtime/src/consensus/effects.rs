@@ -5,6 +5,7 @@ use crate::chain::ChainMessage;
 use actix::Context;
 use catenary_consensus::Effect;
 use catenary_replica::{PeerMessage, Recipients, from_consensus};
+use catenary_store::failpoint::{Failpoint, reached};
 
 impl ConsensusActor {
     pub(super) fn run_effect(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -15,6 +16,7 @@ impl ConsensusActor {
             Effect::Abstain { height, reason } => {
                 tracing::error!(height = height.0, ?reason, "this validator signs nothing at this height");
             }
+            Effect::Decide(_) => reached(Failpoint::DecisionTaken),
             _ => {}
         }
         let notice = match from_consensus(effect) {
@@ -28,9 +30,11 @@ impl ConsensusActor {
         };
         match notice {
             Effect::Publish(message) => {
+                reached(Failpoint::ConsensusPublish);
                 self.links.send(&self.chain_id, Recipients::All, &PeerMessage::Consensus(message));
             }
             Effect::Tell { peer, message } => {
+                reached(Failpoint::ConsensusTell);
                 self.links.send(&self.chain_id, Recipients::One(peer), &PeerMessage::Consensus(message));
             }
             Effect::RoundStarted { .. } => {}

@@ -12,6 +12,7 @@ use actix::{
 use catenary_consensus::Peer;
 use catenary_links::{Frame, WireEnd};
 use catenary_replica::{Input, Lane, PeerMessage};
+use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::ChainId;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -112,12 +113,14 @@ impl PeerLinkActor {
 
     fn pass(&mut self, permit: mpsc::OwnedPermit<Frame>) {
         if let Some(frame) = self.lanes.iter_mut().find_map(VecDeque::pop_front) {
+            reached(Failpoint::FrameSent);
             permit.send(frame);
             Counters::add(&self.links.counters.sent);
         }
     }
 
     fn receive(&self, frame: Frame) {
+        reached(Failpoint::FrameReceived);
         // A chain that does not run here, or not now: its node will catch up.
         let Some(running) = self.slots.get(&frame.chain).and_then(|slot| slot.running().ok()) else { return };
         let taken = match frame.message {

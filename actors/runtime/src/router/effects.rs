@@ -4,6 +4,7 @@ use super::actor::{RouterActor, RouterMessage};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use catenary_links::BlockStream;
 use catenary_relay::{ChainIndex, Effect, Input};
+use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::Height;
 use futures::StreamExt;
 
@@ -12,16 +13,20 @@ impl RouterActor {
         match effect {
             Effect::Subscribe { chain, from } => self.subscribe(chain, from, ctx),
             Effect::Prove { ticket, chain, request } => {
+                reached(Failpoint::RelayProve);
                 let client = self.chains[chain.0].clone();
                 let ask = async move { client.prove(request).await.map(|view| view.proof) };
                 ctx.spawn(ask.into_actor(self).map(move |result, actor, ctx| {
+                    reached(Failpoint::RelayProof);
                     actor.take_step(Input::ProofReady { ticket, result }, ctx);
                 }));
             }
             Effect::Submit { ticket, chain, envelopes } => {
+                reached(Failpoint::RelaySubmit);
                 let client = self.chains[chain.0].clone();
                 let ask = async move { client.submit(envelopes).await };
                 ctx.spawn(ask.into_actor(self).map(move |result, actor, ctx| {
+                    reached(Failpoint::RelayAnswer);
                     actor.take_step(Input::Submitted { ticket, result }, ctx);
                 }));
             }
@@ -30,6 +35,7 @@ impl RouterActor {
 
     /// Replaces the stream of a chain.
     fn subscribe(&mut self, chain: ChainIndex, from: Height, ctx: &mut Context<Self>) {
+        reached(Failpoint::RelaySubscribe);
         if let Some(old) = self.streams.remove(&chain.0) {
             ctx.cancel_future(old);
         }
@@ -41,6 +47,7 @@ impl RouterActor {
                 && send(Input::Subscribed { chain, tip }).await.is_ok()
             {
                 while let Some(Ok(block)) = blocks.next().await {
+                    reached(Failpoint::RelayBlock);
                     if send(Input::Final { chain, block }).await.is_err() {
                         return;
                     }

@@ -1,6 +1,7 @@
 //! One chain's log: its files, where its blocks stand, and how far it is written and flushed.
 
 use super::{BlockLogError, Counters, ReadError, RefusedReason};
+use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{FileError, block_log::writer::Progress};
 use catenary_journal::block_log::{
@@ -130,6 +131,7 @@ impl Log {
         certificate: &[u8],
         counters: &Counters,
     ) -> Result<(), FileError> {
+        reached(Failpoint::BlockLogBlockTaken);
         let mut output = self.output();
         if output.open.as_ref().is_none_or(|(segment, _)| segment.len() >= self.segment_bytes) {
             self.rotate(&mut output, counters)?;
@@ -142,6 +144,7 @@ impl Log {
             .expect("handles refuse blocks that are too large");
         let path = self.path(segment.first_height());
         file.write_all(buffer).map_err(FileError::of("write", &path))?;
+        reached(Failpoint::BlockLogBlockWritten);
         Counters::add(&counters.blocks, 1);
         Counters::add(&counters.bytes, buffer.len() as u64);
         self.blocks.write().unwrap_or_else(PoisonError::into_inner).push(located);
@@ -160,6 +163,7 @@ impl Log {
             Some((segment, file)) if written > self.flushed_height() => {
                 let path = self.path(segment.first_height());
                 file.sync_data().map_err(FileError::of("flush", &path))?;
+                reached(Failpoint::BlockLogFlushed);
                 Counters::add(&counters.fsyncs, 1);
                 self.flushed.store(written, Ordering::Release);
                 Ok(Progress::Flushed(written))
@@ -179,8 +183,10 @@ impl Log {
         let path = self.path(next);
         let mut file = (output.create)(&path).map_err(FileError::of("create", &path))?;
         file.write_all(&bytes).map_err(FileError::of("write", &path))?;
+        reached(Failpoint::BlockLogSegmentWritten);
         file.sync_all().map_err(FileError::of("flush", &path))?;
         files::sync_dir(&self.dir)?;
+        reached(Failpoint::BlockLogSegmentFlushed);
         Counters::add(&counters.fsyncs, 2);
         Counters::add(&counters.bytes, bytes.len() as u64);
         output.open = Some((segment, file));

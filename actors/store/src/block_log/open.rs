@@ -2,6 +2,7 @@
 
 use super::log::{EXTENSION, Found, Log, Output};
 use super::{BlockLog, BlockLogError, BlockLogWriter};
+use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{FileError, OpenError};
 use catenary_journal::block_log::{Identity, Repair, Report, Scan, Scanner, SegmentWriter};
@@ -72,5 +73,9 @@ fn repair(dir: &Path, plan: &[Repair]) -> Result<(), FileError> {
             Repair::Remove { segment } => files::remove(&files::numbered(dir, segment, EXTENSION))?,
         }
     }
-    if plan.is_empty() { Ok(()) } else { files::sync_dir(dir) }
+    if !plan.is_empty() {
+        files::sync_dir(dir)?;
+        reached(Failpoint::BlockLogRepaired);
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ mod tests;
 
 pub use engine::Engine;
 
+use crate::failpoint::{Failpoint, reached};
 use crate::{FileError, files};
 use catenary_journal::journal::ChainTag;
 use catenary_journal::sealed;
@@ -119,6 +120,7 @@ impl Index {
             return Err(damaged(dir, "its last opening did not come to an end"));
         }
         fs::write(&marker, []).map_err(FileError::of("write", &marker))?;
+        reached(Failpoint::IndexOpening);
         let opened = guard(dir, || engine.open(dir));
         files::remove(&marker)?;
         Ok(Self {
@@ -215,7 +217,9 @@ impl Space {
         }
         let sealed = sealed::seal(&self.sealing_key(DIGEST_KEY), digest.as_bytes());
         changes.push((DIGEST_KEY.to_vec(), Some(sealed)));
+        reached(Failpoint::IndexCheckpointGathered);
         self.inner.run(|_| self.tree.apply(changes))?;
+        reached(Failpoint::IndexCheckpointApplied);
         *current = digest;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::writer::{Files, Writer};
 use super::{Config, Journal, JournalWriter, Shared};
+use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{OpenError, threads};
 use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
@@ -17,17 +18,17 @@ impl JournalWriter {
         Self::open_with(dir, config, Box::new(files::create_new))
     }
 
-    /// As [`Self::open`], on this platform. Before anything is written, `meanwhile` is told the number of the first batch that
-    /// the journal does not have, if the journal is there and whole.
+    /// As [`Self::open`], on this platform. Before anything is written, `meanwhile` is told what is wrong with the
+    /// journal, and the number of the first batch that it does not have, if it is there and whole.
     pub fn open_after<T>(
         platform: &Platform,
         dir: &Path,
         config: Config,
-        meanwhile: impl FnOnce(Option<u64>) -> T,
+        meanwhile: impl FnOnce(&Report, Option<u64>) -> T,
     ) -> Result<(Self, Vec<Record>, Report, T), OpenError> {
         let mut outcome = None;
         let create = Box::new(files::create_new);
-        let note = |end| outcome = Some(meanwhile(end));
+        let note = |report: &Report, end| outcome = Some(meanwhile(report, end));
         let (writer, records, report) = Self::open_noting(platform, dir, config, create, note)?;
         Ok((writer, records, report, outcome.expect("an opening that succeeds has come by there")))
     }
@@ -37,7 +38,7 @@ impl JournalWriter {
         config: Config,
         create: Create,
     ) -> Result<(Self, Vec<Record>, Report), OpenError> {
-        Self::open_noting(&Platform::default(), dir, config, create, |_| ())
+        Self::open_noting(&Platform::default(), dir, config, create, |_, _| ())
     }
 
     fn open_noting(
@@ -45,7 +46,7 @@ impl JournalWriter {
         dir: &Path,
         config: Config,
         create: Create,
-        note_end: impl FnOnce(Option<u64>),
+        note: impl FnOnce(&Report, Option<u64>),
     ) -> Result<(Self, Vec<Record>, Report), OpenError> {
         files::create_dir(dir)?;
         let files = Files::new(dir, create);
@@ -63,11 +64,12 @@ impl JournalWriter {
         }
         if !scan.repair.is_empty() {
             files::sync_dir(dir)?;
+            reached(Failpoint::JournalRepaired);
         }
 
         // A journal that is empty is none: it may be all that is left of one.
         let whole = scan.report.is_clean() && scan.next.batch > 0;
-        note_end(whole.then_some(scan.next.batch));
+        note(&scan.report, whole.then_some(scan.next.batch));
         let shared = Arc::new(Shared::default());
         let id = scan.next.journal.unwrap_or_else(draw_id);
         let platform = platform.clone();

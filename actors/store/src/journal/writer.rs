@@ -2,6 +2,7 @@
 
 use super::{Beside, Command, Completion, Config, Counters, JournalError, Shared, Urgency};
 use crate::FileError;
+use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use catenary_journal::journal::{JournalId, Next, Record, SegmentSummary, SegmentWriter};
 use catenary_platform::{Platform, Wait};
@@ -38,8 +39,10 @@ impl Files {
         let path = self.path(number);
         let mut file = (self.create)(&path).map_err(FileError::of("create", &path))?;
         file.write_all(first_bytes).map_err(FileError::of("write", &path))?;
+        reached(Failpoint::JournalSegmentWritten);
         file.sync_all().map_err(FileError::of("flush", &path))?;
         files::sync_dir(&self.dir)?;
+        reached(Failpoint::JournalSegmentFlushed);
         Ok(file)
     }
 }
@@ -171,6 +174,7 @@ impl Writer {
         let ends = std::iter::from_fn(|| self.platform.wait(&besides).ok());
         let ended = ends.collect::<Result<Vec<()>, _>>()?.len();
         if ended == begun {
+            reached(Failpoint::JournalBatchDurable);
             return Ok(());
         }
         let given_up = io::Error::other("what goes beside the journal was given up");
@@ -189,8 +193,11 @@ impl Writer {
             .append(records(), live.as_deref(), &mut self.buffer)
             .expect("handles refuse records that are too large");
         let path = self.files.path(self.current.number);
+        reached(Failpoint::JournalBatchGathered);
         self.file.write_all(&self.buffer).map_err(FileError::of("write", &path))?;
+        reached(Failpoint::JournalBatchWritten);
         self.file.sync_data().map_err(FileError::of("flush", &path))?;
+        reached(Failpoint::JournalBatchFlushed);
 
         for record in records() {
             self.current.add(record.chain, record.height);
@@ -220,6 +227,7 @@ impl Writer {
     /// Deletes segments that the durable inventory no longer lists. A failure costs only space: the next opening tries again.
     fn delete(&self, segments: &[SegmentSummary]) {
         for segment in segments {
+            reached(Failpoint::JournalSegmentTrimmed);
             let _ = files::remove(&self.files.path(segment.number));
         }
     }

@@ -31,8 +31,9 @@ impl World {
         }
         let draw = self.rng.random();
         let first = self.nodes[node].life == 0;
+        let chains: Vec<_> = self.setup.chains.iter().map(|id| ChainTag::of(id.as_str())).collect();
         let disk = &mut self.nodes[node].disk;
-        let found = disk.open(draw);
+        let found = disk.open(draw, &chains, first);
         let journal_existed = disk.journal_existed || first;
         self.report.count_many("damaged log begun anew", found.damaged_logs as u64);
         self.report.count_many("damaged journal", u64::from(!found.report.is_clean()));
@@ -74,7 +75,7 @@ impl World {
         for (index, blocks) in found.blocks.into_iter().enumerate() {
             let tag = ChainTag::of(self.setup.chains[index].as_str());
             let suspect = |tag, height| found.report.is_suspect(tag, height);
-            let (chain, memory, mark) = Chain::open(Opening {
+            let (chain, memory) = Chain::open(Opening {
                 genesis: &self.setup.genesis[index],
                 ledger: &self.setup.ledger,
                 seed: validator_seed(index, validator),
@@ -88,12 +89,6 @@ impl World {
                 },
                 suspect: &suspect,
             })?;
-            if let Some(mark) = mark.filter(|_| memory == Memory::Lost) {
-                let disk = &mut self.nodes[node].disk;
-                disk.raise(tag, mark.encode());
-                disk.write_guard(0);
-                disk.flush_guard();
-            }
             match memory {
                 Memory::Whole => {}
                 Memory::From(_) => self.report.count("votes above the guard's mark"),

@@ -2,6 +2,7 @@
 
 pub mod assertions;
 pub mod documents;
+pub mod failpoints;
 pub mod folders;
 pub mod leftovers;
 pub mod prose;
@@ -20,6 +21,7 @@ pub fn all(repository: &Repository) -> Vec<Finding> {
         leftovers::check,
         assertions::check,
         documents::check,
+        failpoints::check,
     ];
     let mut found: Vec<Finding> = rules.iter().flat_map(|rule| rule(repository)).collect();
     found.sort_by(|one, other| (&one.path, one.line).cmp(&(&other.path, other.line)));
