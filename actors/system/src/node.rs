@@ -136,7 +136,7 @@ impl Node {
         let keys = take_keys(&platform, &config.chains)?;
         let journal_existed = has_files(&config.data.journal());
         let guard_path = config.data.guard();
-        let known = known_chains(&config)?;
+        let known = known_chains(&config.data, &config.chains)?;
         let open_guard = |report: &Report, journal_end| {
             GuardWriter::open_on(&platform, &guard_path, journal_end, |found| {
                 let whole = |chain| journal_existed && !report.is_suspect(chain, 0);
@@ -308,11 +308,9 @@ fn homes(platform: &Platform, capacities: Capacities, arbiters: &[Arbiter]) -> V
 }
 
 /// The chains of the folder that are older than this run: their guard has something to remember.
-fn known_chains(config: &NodeConfig) -> Result<Vec<ChainTag>, FileError> {
-    let is_new = |id: &String| {
-        config.chains.iter().any(|chain| chain.is_new && chain.chain_id.as_str() == id)
-    };
-    let ids = config.data.chain_ids()?;
+fn known_chains(data: &DataDir, chains: &[ChainDefinition]) -> Result<Vec<ChainTag>, FileError> {
+    let is_new = |id: &String| chains.iter().any(|chain| chain.is_new && chain.chain_id.as_str() == id);
+    let ids = data.chain_ids()?;
     Ok(ids.iter().filter(|id| !is_new(id)).map(|id| ChainTag::of(id)).collect())
 }
 

@@ -37,7 +37,8 @@ fn every_mistake_is_found() {
 #[test]
 fn the_limits_are_where_they_are_said_to_be() {
     let limits = [
-        (Limit::StopBeforeRejoin, Votes::DAMAGE),
+        (Limit::StopBeforeLossNoted, Votes::DAMAGE),
+        (Limit::LossAfterRejoin, Votes::MEMORY),
         (Limit::DamageBeforeHealed, Votes::MEMORY),
         (Limit::SilentLoss, Votes::DAMAGE),
     ];

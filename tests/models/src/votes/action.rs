@@ -3,11 +3,11 @@
 use super::{
     Votes,
     damage::{Damage, damages},
-    disk::Cut,
+    disk::{Begun, Cut},
     mutation::Mutation,
     state::State,
     validator::{Stage, Validator},
-    vote::{Input, Known, Step},
+    vote::{Input, Step},
 };
 
 /// Heights between the newest block that others are sure to have and the first vote of a validator that forgot.
@@ -39,6 +39,8 @@ pub enum Action {
     Damage(Damage),
     /// The validator starts again.
     Start,
+    /// The validator begins to start, and the power goes when its files are begun anew so far.
+    StopInStart(Begun),
 }
 
 impl Action {
@@ -49,6 +51,9 @@ impl Action {
             Some(validator) => running(model, state, validator, &mut actions),
             None => {
                 actions.push(Self::Start);
+                if state.stops < model.stops_max {
+                    actions.extend(model.stops_in_start(state).iter().copied().map(Self::StopInStart));
+                }
                 if state.damages < model.damages_max && model.may_damage(state) {
                     actions.extend(damages(model, state).map(Self::Damage));
                 }
@@ -71,9 +76,7 @@ impl Action {
             Self::Write => state.write(),
             Self::FlushJournal => state.disk.journal.flush(),
             Self::FlushGuard => {
-                if let Some((Known::EndOf(height), _)) = state.disk.guard.writing {
-                    state.healed_at = height;
-                }
+                state.note_rejoin();
                 state.disk.guard.flush();
             }
             Self::Decide => state.decide(mutation),
@@ -87,10 +90,18 @@ impl Action {
             Self::Stop { journal, guard } => {
                 state.stops += 1;
                 state.validator = None;
+                if guard == Cut::Kept {
+                    state.note_rejoin();
+                }
                 state.disk.cut(journal, guard);
             }
             Self::Damage(damage) => damage.apply(state),
             Self::Start => state.validator = Some(Validator::start(&mut state.disk, mutation)),
+            Self::StopInStart(begun) => {
+                state.stops += 1;
+                let found = state.disk.scan(mutation);
+                state.disk.begin(&found, begun, mutation);
+            }
         }
         state.publish_ready(mutation);
     }
@@ -118,7 +129,7 @@ fn running(model: &Votes, state: &State, validator: &Validator, actions: &mut Ve
     if validator.running.votes && queue.votes.is_empty() {
         actions.extend(heard(model, state, validator).into_iter().map(Action::Hear));
     }
-    if state.stops < model.stops_max && model.may_stop(state) {
+    if state.stops < model.stops_max {
         for journal in cuts(state.disk.journal.writing.is_some(), &[Cut::Kept, Cut::Lost]) {
             for guard in cuts(state.disk.guard.writing.is_some(), &[Cut::Kept, Cut::Lost, Cut::Torn]) {
                 actions.push(Action::Stop { journal: *journal, guard: *guard });

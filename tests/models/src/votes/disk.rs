@@ -7,7 +7,7 @@ use super::{
 use catenary_consensus::Mark;
 use catenary_crypto::Hash;
 use catenary_journal::{guard, journal::ChainTag};
-use catenary_replica::Copies;
+use catenary_replica::{Copies, Memory};
 
 /// The chain in the guard's file.
 const CHAIN: ChainTag = ChainTag(Hash([1; 32]));
@@ -53,12 +53,23 @@ pub struct Disk {
 
 /// What a start finds.
 pub struct Found {
-    /// The journal's records.
-    pub records: Vec<Record>,
     /// The copies, as the production code judges them.
     pub copies: Copies,
-    /// The newest mark.
-    pub mark: Option<Known>,
+    /// The newest mark that reads, with its batch.
+    pub newest: Option<(Known, u8)>,
+}
+
+/// How far a start comes with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Begun {
+    /// The guard is begun anew.
+    Guard,
+    /// So is the journal.
+    Both,
+    /// Half of the mark is there that says that votes are lost.
+    HalfLoss,
+    /// All that comes before the first vote is on the disk.
+    All,
 }
 
 /// What becomes of a write that a power cut interrupts.
@@ -137,35 +148,59 @@ impl Disk {
         self.guard.records.extend(record.filter(|_| guard == Cut::Kept));
     }
 
-    /// Scans both files and begins them anew, as a start of the node does.
-    pub fn open(&mut self, mutation: Option<Mutation>) -> Found {
+    /// Scans both files.
+    pub fn scan(&self, mutation: Option<Mutation>) -> Found {
         let is_clean = self.journal.lost_to.is_none();
         let knows_end = self.journal.exists && is_clean && mutation != Some(Mutation::UnsentMarkCounts);
         let end = knows_end.then(|| self.journal.end().into());
         let scan = guard::scan(&self.guard.bytes(), end).expect("this build wrote it");
         let mark = scan.marks.get(&CHAIN).and_then(Mark::decode);
         let is_found = |known: &&(Known, u8)| Some(known.0.mark()) == mark;
-        let known = self.guard.records.iter().find(is_found).copied();
         let is_suspect = self.journal.lost_to.is_some_and(|height| height > self.tip);
         let copies = Copies {
             mark,
             guard_whole: scan.complete || mutation == Some(Mutation::TornGuardIsWhole),
             journal_whole: (self.journal.exists && !is_suspect) || mutation == Some(Mutation::DamageIsNoLoss),
         };
-        self.begin_anew(known, mutation);
-        let records = self.journal.older.clone();
-        Found { records, copies, mark: known.map(|(known, _)| known) }
+        Found { copies, newest: self.guard.records.iter().find(is_found).copied() }
     }
 
-    fn begin_anew(&mut self, newest: Option<(Known, u8)>, mutation: Option<Mutation>) {
+    /// Begins the files anew with what was found, as far as a start comes; the guard is first.
+    pub fn begin(&mut self, found: &Found, begun: Begun, mutation: Option<Mutation>) {
         let keeps_number = mutation == Some(Mutation::BatchNumbersStay);
         let anew = |(known, batch): (Known, u8)| (known, if keeps_number { batch } else { 0 });
-        self.guard =
-            Guard { records: newest.map(anew).into_iter().collect(), writing: None, is_damaged: false };
+        let records = found.newest.map(anew).into_iter().collect();
+        self.guard = Guard { records, writing: None, is_damaged: false };
+        if begun == Begun::Guard {
+            return;
+        }
         let journal = &mut self.journal;
         // No number of an earlier life is compared with any of this one, so that all lives may count from one.
         journal.first_batch = if keeps_number && journal.exists { journal.end() } else { 1 };
         journal.older.extend(std::mem::take(&mut journal.batches).into_iter().flatten());
         journal.exists = true;
+        match (found.loss(), begun) {
+            (Some(_), Begun::HalfLoss) => self.guard.is_damaged = true,
+            (Some(loss), Begun::All) if mutation != Some(Mutation::LossNotNoted) => {
+                self.guard.records.push((loss, 0));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Found {
+    /// The mark to go on from.
+    pub fn mark(&self) -> Option<Known> {
+        let (_, mark) = self.copies.recall();
+        let newest = self.newest.map(|(known, _)| known).filter(|known| mark == Some(known.mark()));
+        newest.or_else(|| self.loss())
+    }
+
+    /// The mark that the guard must hold before anything else happens, if the votes are lost and it does not say so yet.
+    pub fn loss(&self) -> Option<Known> {
+        let (memory, mark) = self.copies.recall();
+        let noted = mark.filter(|mark| memory == Memory::Lost && Some(*mark) != self.copies.mark);
+        noted.map(|mark| Known::Forgotten(mark.height.0 as u8))
     }
 }

@@ -24,7 +24,7 @@ mod vote;
 
 pub use action::Action;
 pub use damage::Damage;
-pub use disk::{Cut, Disk, Guard, Journal};
+pub use disk::{Begun, Cut, Disk, Found, Guard, Journal};
 pub use mutation::Mutation;
 pub use state::State;
 pub use validator::{First, Queue, Running, Stage, Validator};
@@ -46,9 +46,12 @@ pub const VOTES_AGAIN: &str = "a validator always votes again";
 /// What the rules do not withstand: a disk or a node does this only if the model is told so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// The node stops again after it lost both copies and before its mark of the rejoin is on the disk: the next start
-    /// finds a journal that is whole, and does not know that it is a new one.
-    StopBeforeRejoin,
+    /// The node stops while it starts, after it began its files anew and before the mark that says that both copies were
+    /// lost is on the disk: the next start does not know that they are new ones.
+    StopBeforeLossNoted,
+    /// Both copies are lost after a rejoin, and the mark of the rejoin is the newest that reads: it stands above the mark
+    /// that says that they are lost, which so never counts.
+    LossAfterRejoin,
     /// A copy is damaged while the other still lacks what an earlier damage took from it.
     DamageBeforeHealed,
     /// The journal loses exactly the batch that the newest mark names and all after it, without a trace.
@@ -110,12 +113,23 @@ impl Votes {
         if is_first || self.last_vote.0 == 0 { &[Value::A] } else { &[Value::A, Value::B] }
     }
 
-    fn may_stop(&self, state: &State) -> bool {
-        state.healed_at != state::NEVER || self.limit == Some(Limit::StopBeforeRejoin)
+    /// Where a start may be stopped; later it is a running validator that is.
+    fn stops_in_start(&self, state: &State) -> &'static [Begun] {
+        if state.disk.scan(self.mutation).loss().is_none() {
+            &[Begun::Guard, Begun::Both]
+        } else if self.limit == Some(Limit::StopBeforeLossNoted) {
+            &[Begun::Guard, Begun::Both, Begun::HalfLoss]
+        } else {
+            &[]
+        }
     }
 
     fn may_damage(&self, state: &State) -> bool {
         state.disk.tip >= state.healed_at || self.limit == Some(Limit::DamageBeforeHealed)
+    }
+
+    fn may_lose_after_rejoin(&self) -> bool {
+        self.limit == Some(Limit::LossAfterRejoin)
     }
 
     fn may_lose_silently(&self) -> bool {

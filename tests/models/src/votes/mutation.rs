@@ -29,13 +29,15 @@ pub enum Mutation {
     DamageIsNoLoss,
     /// A damaged guard is taken for a whole one.
     TornGuardIsWhole,
+    /// That both copies were lost is not written down.
+    LossNotNoted,
     /// A validator unlocks for any proposal.
     LockIgnored,
 }
 
 impl Mutation {
     /// All of them, each with a model that shows it and the property that it violates.
-    pub const ALL: [(Self, Votes, &'static str); 13] = [
+    pub const ALL: [(Self, Votes, &'static str); 14] = [
         (Self::PublishAtOnce, Votes::LOCKS, ON_DISK),
         (Self::PublishWithoutGuard, Votes::LOCKS, ON_DISK),
         (Self::PublishWithoutJournal, Votes::MEMORY, ONE_VOTE),
@@ -48,6 +50,7 @@ impl Mutation {
         (Self::UnrememberedVotes, Votes::DAMAGE, LOCK),
         (Self::DamageIsNoLoss, Votes::DAMAGE, ONE_VOTE),
         (Self::TornGuardIsWhole, Votes::DAMAGE, ONE_VOTE),
+        (Self::LossNotNoted, Votes::DAMAGE, ONE_VOTE),
         (Self::LockIgnored, Votes::LOCKS, LOCK),
     ];
 }

@@ -84,6 +84,13 @@ impl State {
         validator.begin(tip + 1, &[], mutation);
     }
 
+    /// The mark that is being written will be there: with that of a rejoin what was lost no longer matters above it.
+    pub fn note_rejoin(&mut self) {
+        if let Some((Known::EndOf(height), _)) = self.disk.guard.writing {
+            self.healed_at = height;
+        }
+    }
+
     /// Publishes what may be.
     pub fn publish_ready(&mut self, mutation: Option<Mutation>) {
         let Some(validator) = &mut self.validator else { return };

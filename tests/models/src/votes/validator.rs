@@ -4,7 +4,7 @@
 //! the round of its lock or a later one, and locks when it precommits. A restart hears again what the journal holds.
 
 use super::{
-    disk::{Disk, Found},
+    disk::{Begun, Disk},
     mutation::Mutation,
     vote::{Input, Known, ROUNDS, Record, Step, Value, Vote},
 };
@@ -97,12 +97,13 @@ impl First {
 impl Validator {
     /// Starts on a disk.
     pub fn start(disk: &mut Disk, mutation: Option<Mutation>) -> Self {
-        let Found { records, copies, mark } = disk.open(mutation);
-        let (memory, told) = copies.recall();
-        let mark = mark.filter(|mark| told == Some(mark.mark()));
+        let found = disk.scan(mutation);
+        disk.begin(&found, Begun::All, mutation);
+        let (memory, _) = found.copies.recall();
         let (running, queue) = Default::default();
-        let mut validator = Self { memory: First::of(memory), mark, running, queue, writing: Vec::new() };
-        validator.begin(disk.tip + 1, &records, mutation);
+        let (memory, mark) = (First::of(memory), found.mark());
+        let mut validator = Self { memory, mark, running, queue, writing: Vec::new() };
+        validator.begin(disk.tip + 1, &disk.journal.older, mutation);
         validator
     }
 

@@ -81,6 +81,8 @@ pub enum Known {
     Signed(Vote),
     /// Anything up to the end of this height.
     EndOf(u8),
+    /// Marks were lost: above this height anything may have been signed.
+    Forgotten(u8),
 }
 
 impl Vote {
@@ -106,6 +108,7 @@ impl Known {
         match self {
             Self::Nothing => Mark::nothing(),
             Self::EndOf(height) => Mark::end_of(Height(height.into())),
+            Self::Forgotten(height) => Mark::forgotten(Height(height.into())),
             Self::Signed(vote) => Mark {
                 height: Height(vote.height.into()),
                 round: vote.round.into(),
