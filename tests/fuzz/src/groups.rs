@@ -1,0 +1,204 @@
+//! A validator of a group of four: one liar among the others stops nobody and decides nothing.
+
+use crate::{alteration::altered, input::Input};
+use catenary_consensus::{
+    Consensus, Effect, Input as ConsensusInput, LocalCache, Message, Origin, Peer, PolkaCertificate,
+    PolkaSignature, Proposal, Record, RoundCertificate, RoundCertificateKind, RoundSignature, SignedProposal,
+    SignedVote, Signer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId, Vote, Voting,
+    journal::{Entry, TimeoutStep},
+    timeliness::Judgement,
+};
+use catenary_crypto::{Hash, Signature, SigningKey, sha256};
+use catenary_types::{Address, ChainId, Height, Timestamp, Validator, ValidatorSet, VoteKind};
+use std::sync::Arc;
+
+const NOW: Timestamp = Timestamp(1_800_000_001_000_000_000);
+const LAST: Timestamp = Timestamp(1_800_000_000_000_000_000);
+const PEER: Peer = Peer(7);
+/// Inputs of one run.
+const STEPS_MAX: usize = 12;
+
+fn key(member: u8) -> SigningKey {
+    SigningKey::from_seed(&[member + 1; 32])
+}
+
+fn chain_id() -> ChainId {
+    "berka-0123456789abcdef-1".parse().expect("a chain id")
+}
+
+fn value(name: u8) -> ValueId {
+    ValueId { block: Hash([name; 32]), time: Timestamp(NOW.0 + u64::from(name)) }
+}
+
+fn sign(member: u8, vote: Vote) -> SignedVote {
+    SignedVote { vote, signature: key(member).sign(&vote.sign_bytes(&chain_id(), LAST)) }
+}
+
+/// One record of each kind, as it stands in a journal.
+pub fn entries() -> Vec<Vec<u8>> {
+    let vote = |value| Vote { value, ..any_vote(1, Height(1), 0) };
+    let proposal = Proposal {
+        height: Height(1),
+        round: 3,
+        pol_round: Some(1),
+        value: value(1),
+        proposer: Address::of(&key(1).public_key()),
+    };
+    let signature = key(1).sign(&proposal.sign_bytes(&chain_id()));
+    let signed = sign(1, vote(Some(value(1))));
+    let polka = PolkaCertificate {
+        height: Height(1),
+        round: 0,
+        value: value(1),
+        signatures: [1, 2, 3].map(polka_signature).to_vec(),
+    };
+    let all = [
+        Entry::Vote(signed),
+        Entry::Vote(sign(1, vote(None))),
+        Entry::Proposal { signed: SignedProposal { proposal, signature }, arrival: NOW },
+        Entry::Timeout { step: TimeoutStep::Prevote, round: 2 },
+        Entry::Judged {
+            round: 1,
+            value: value(2),
+            builder: proposal.proposer,
+            judgement: Judgement::Withheld,
+            origin: Origin::Sync,
+        },
+        Entry::Polka(polka),
+    ];
+    all.iter().map(|entry| entry.record(Height(1)).bytes).collect()
+}
+
+fn polka_signature(member: u8) -> PolkaSignature {
+    let vote = Vote { value: Some(value(1)), ..any_vote(member, Height(1), 0) };
+    let SignedVote { vote, signature } = sign(member, vote);
+    PolkaSignature { validator: vote.validator, signature }
+}
+
+fn any_vote(member: u8, height: Height, round: u32) -> Vote {
+    let validator = Address::of(&key(member).public_key());
+    Vote { kind: VoteKind::Prevote, height, round, value: None, validator }
+}
+
+/// A validator of a group of four at height 1. Member 1 lies, and nobody else says anything that was not said before.
+fn machine() -> Consensus {
+    let members = (0..4).map(|member| Validator { public_key: key(member).public_key(), power: 1 });
+    let set = ValidatorSet::new(members.collect()).expect("a valid set");
+    let start = StartHeight {
+        height: Height(1),
+        validators: Arc::new(set),
+        first_leader: 0,
+        last_time: LAST,
+        timeliness: TimelinessParameters::default(),
+        timeouts: Timeouts::default(),
+        voting: Voting::Vote,
+        start: Start::Now,
+        replay: Vec::new(),
+    };
+    let signer = Signer::new(key(0), None);
+    Consensus::start(NOW, chain_id(), Some(signer), Box::new(LocalCache::default()), start).0
+}
+
+/// Tells a validator what one liar can say: his own votes and proposals of any step and value, and what he made of
+/// messages of others.
+pub fn group_messages(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut machine = machine();
+    let (mut now, mut mark) = (NOW, machine.mark());
+    for _ in 0..STEPS_MAX {
+        let step = match input.byte() % 8 {
+            0 => {
+                now = machine.deadline().unwrap_or(now).max(now);
+                machine.step(now, ConsensusInput::Fired)
+            }
+            _ => {
+                let message = message(&mut input);
+                machine.step(now, ConsensusInput::Message { peer: PEER, message })
+            }
+        };
+        machine.check_invariants();
+        let effects = step.now.iter().chain(&step.durable);
+        for effect in effects {
+            let stops = matches!(effect, Effect::Decide(_) | Effect::Halt(_));
+            assert!(!stops, "one liar led to {effect:?}");
+        }
+        if let Some(new) = step.mark {
+            assert!(new.is_above(mark.as_ref()) || Some(new) == mark, "the mark went down to {new:?}");
+            mark = Some(new);
+        }
+        if input.is_empty() {
+            return;
+        }
+    }
+}
+
+fn message(input: &mut Input<'_>) -> Message {
+    let height = Height(if input.one_in(4) { input.number() } else { 1 });
+    let round = if input.one_in(4) { input.number() as u32 } else { u32::from(input.byte() % 3) };
+    match input.byte() % 4 {
+        0 => Message::Vote(own_vote(input, height, round)),
+        1 => Message::Proposal(own_proposal(input, height, round)),
+        2 => Message::Round(own_round(input, height, round)),
+        _ => altered_entry(input, height),
+    }
+}
+
+fn any_value(input: &mut Input<'_>) -> ValueId {
+    let time = Timestamp(if input.one_in(4) { input.number() } else { NOW.0 });
+    ValueId { block: sha256(&[input.byte() % 4]), time }
+}
+
+/// The liar signs what can be signed; of the rest the signature is anything.
+fn own_vote(input: &mut Input<'_>, height: Height, round: u32) -> SignedVote {
+    let kind = [VoteKind::Prevote, VoteKind::Precommit][input.below(2)];
+    let value = (!input.one_in(4)).then(|| any_value(input));
+    let vote = Vote { kind, value, ..any_vote(1, height, round) };
+    if can_be_signed(height, round) {
+        return sign(1, vote);
+    }
+    SignedVote { vote, signature: Signature(input.array()) }
+}
+
+fn own_proposal(input: &mut Input<'_>, height: Height, round: u32) -> SignedProposal {
+    let proposer = Address::of(&key(1).public_key());
+    let pol_round = input.one_in(2).then(|| input.number() as u32);
+    let proposal = Proposal { height, round, pol_round, value: any_value(input), proposer };
+    let signable = can_be_signed(height, round) && can_be_signed(height, pol_round.unwrap_or(0));
+    let message = signable.then(|| proposal.sign_bytes(&chain_id()));
+    let signature = message.map_or_else(|| Signature(input.array()), |message| key(1).sign(&message));
+    SignedProposal { proposal, signature }
+}
+
+/// His own vote, as often as he likes, as the reason for another round.
+fn own_round(input: &mut Input<'_>, height: Height, round: u32) -> RoundCertificate {
+    let kind = [RoundCertificateKind::Skip, RoundCertificateKind::Precommit][input.below(2)];
+    let entry = |input: &mut Input<'_>| {
+        let SignedVote { vote, signature } = own_vote(input, height, round);
+        let member = if input.one_in(4) { input.byte() % 4 } else { 1 };
+        let validator = Address::of(&key(member).public_key());
+        RoundSignature { kind: vote.kind, value: vote.value, validator, signature }
+    };
+    let signatures = (0..=input.below(4)).map(|_| entry(input)).collect();
+    RoundCertificate { height, round, kind, signatures }
+}
+
+fn can_be_signed(height: Height, round: u32) -> bool {
+    i64::try_from(height.0).is_ok() && i32::try_from(round).is_ok()
+}
+
+/// A message of somebody else, altered: an own one of the liar unless it is whole.
+fn altered_entry(input: &mut Input<'_>, height: Height) -> Message {
+    let all = entries();
+    let original = &all[input.below(all.len())];
+    let bytes = altered(input, original);
+    match Entry::read(&Record { height, bytes }) {
+        Ok(Entry::Vote(signed)) => Message::Vote(signed),
+        Ok(Entry::Proposal { signed, .. }) => Message::Proposal(signed),
+        // A whole polka would be a quorum that nobody formed; without one signature it is none.
+        Ok(Entry::Polka(mut polka)) => {
+            polka.signatures.truncate(2);
+            Message::Polka(polka)
+        }
+        _ => Message::Vote(own_vote(input, height, 0)),
+    }
+}
