@@ -57,6 +57,7 @@ pub const HEADERS: Group = &[
     decoder("tendermint.types.Commit", |bytes| Some(Certificate::decode(bytes).ok()?.encode())),
     message::<DoubleVote>("catenary.ledger.v1.DoubleVote"),
     message::<ReportedVote>("catenary.ledger.v1.ReportedVote"),
+    message::<catenary_verify::evidence::Record>("evidence"),
 ];
 
 /// What a chain starts from.

@@ -4,13 +4,13 @@ use crate::{alteration::altered, input::Input};
 use catenary_consensus::{
     Consensus, Effect, Input as ConsensusInput, LocalCache, Message, Origin, Peer, PolkaCertificate,
     PolkaSignature, Proposal, Record, RoundCertificate, RoundCertificateKind, RoundSignature, SignedProposal,
-    SignedVote, Signer, Start, StartHeight, TimelinessParameters, Timeouts, ValueId, Vote, Voting,
+    SignedVote, Signer, Start, StartHeight, Step, TimelinessParameters, Timeouts, ValueId, Vote, Voting,
     journal::{Entry, TimeoutStep},
     timeliness::Judgement,
 };
 use catenary_crypto::{Hash, Signature, SigningKey, sha256};
 use catenary_types::{Address, ChainId, Height, Timestamp, Validator, ValidatorSet, VoteKind};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const NOW: Timestamp = Timestamp(1_800_000_001_000_000_000);
 const LAST: Timestamp = Timestamp(1_800_000_000_000_000_000);
@@ -33,6 +33,8 @@ fn value(name: u8) -> ValueId {
 fn sign(member: u8, vote: Vote) -> SignedVote {
     SignedVote { vote, signature: key(member).sign(&vote.sign_bytes(&chain_id(), LAST)) }
 }
+
+static ENTRIES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(entries);
 
 /// One record of each kind, as it stands in a journal.
 pub fn entries() -> Vec<Vec<u8>> {
@@ -80,8 +82,8 @@ fn any_vote(member: u8, height: Height, round: u32) -> Vote {
     Vote { kind: VoteKind::Prevote, height, round, value: None, validator }
 }
 
-/// A validator of a group of four at height 1. Member 1 lies, and nobody else says anything that was not said before.
-fn machine() -> Consensus {
+/// A validator of a group of four at height 1 that finds these records in its journal.
+fn machine(replay: Vec<Record>) -> (Consensus, Step) {
     let members = (0..4).map(|member| Validator { public_key: key(member).public_key(), power: 1 });
     let set = ValidatorSet::new(members.collect()).expect("a valid set");
     let start = StartHeight {
@@ -93,17 +95,38 @@ fn machine() -> Consensus {
         timeouts: Timeouts::default(),
         voting: Voting::Vote,
         start: Start::Now,
-        replay: Vec::new(),
+        replay,
     };
     let signer = Signer::new(key(0), None);
-    Consensus::start(NOW, chain_id(), Some(signer), Box::new(LocalCache::default()), start).0
+    Consensus::start(NOW, chain_id(), Some(signer), Box::new(LocalCache::default()), start)
 }
 
-/// Tells a validator what one liar can say: his own votes and proposals of any step and value, and what he made of
+/// Starts a validator from records that its journal should not hold: altered ones, in any order. It goes on or halts, and
+/// says nothing that its guard forbids.
+pub fn replayed_journals(data: &[u8]) {
+    let mut input = Input::new(data);
+    let record = |input: &mut Input<'_>| {
+        let original = input.choose(&ENTRIES);
+        let bytes = if input.one_in(2) { original.clone() } else { altered(input, original) };
+        Record { height: Height(1), bytes }
+    };
+    let replay = (0..=input.below(STEPS_MAX)).map(|_| record(&mut input)).collect();
+    let (mut machine, _) = machine(replay);
+    machine.check_invariants();
+    for _ in 0..STEPS_MAX {
+        let mark = machine.mark();
+        let Some(deadline) = machine.deadline() else { return };
+        machine.step(deadline, ConsensusInput::Fired);
+        machine.check_invariants();
+        assert!(machine.mark() == mark || machine.mark().is_some_and(|new| new.is_above(mark.as_ref())));
+    }
+}
+
+/// Tells a validator what one liar, member 1, can say: his own votes and proposals of any step and value, and what he made of
 /// messages of others.
 pub fn group_messages(data: &[u8]) {
     let mut input = Input::new(data);
-    let mut machine = machine();
+    let (mut machine, _) = machine(Vec::new());
     let (mut now, mut mark) = (NOW, machine.mark());
     for _ in 0..STEPS_MAX {
         let step = match input.byte() % 8 {
@@ -188,8 +211,7 @@ fn can_be_signed(height: Height, round: u32) -> bool {
 
 /// A message of somebody else, altered: an own one of the liar unless it is whole.
 fn altered_entry(input: &mut Input<'_>, height: Height) -> Message {
-    let all = entries();
-    let original = &all[input.below(all.len())];
+    let original = input.choose(&ENTRIES);
     let bytes = altered(input, original);
     match Entry::read(&Record { height, bytes }) {
         Ok(Entry::Vote(signed)) => Message::Vote(signed),

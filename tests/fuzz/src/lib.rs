@@ -92,7 +92,7 @@ targets! {
         execution: samples::scripts,
     }
     blocks { altered_blocks: samples::scripts, chain_starts: || samples::of(decoders::GENESIS) }
-    groups { group_messages: samples::scripts }
+    groups { group_messages: samples::scripts, replayed_journals: samples::scripts }
     nodes { node_messages: samples::scripts }
     journals { altered_journals: samples::scripts, altered_sealed_values: samples::scripts }
     block_logs { altered_block_logs: samples::scripts }

@@ -2,7 +2,9 @@
 
 use crate::{
     alteration::{altered, refuse_altered},
+    decoders::CALLS,
     input::Input,
+    samples,
     world::{CHAIN, VALID_UNTIL, World, account_key, second},
 };
 use catenary_apps::{
@@ -18,11 +20,14 @@ use catenary_transfer::TransferCall;
 use catenary_types::{
     AccountId, Body, Call, Message, RequestId, Timestamp, UnixSeconds, envelope::Transaction,
 };
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::LazyLock};
 
 thread_local! {
     static WORLD: RefCell<World> = RefCell::new(World::new());
 }
+
+/// Calls of every kind.
+static SAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| samples::of(CALLS));
 
 /// Accounts of the bank that have keys.
 const SENDERS: [&str; 4] = ["customer-0", "operator", "relayer-0", "committee"];
@@ -173,8 +178,7 @@ fn transaction(world: &World, input: &mut Input<'_>, block: u64, number: usize) 
 
 /// A call that was committed as a sample, for the accounts and assets of this world, altered or not; or any bytes.
 fn made_up(world: &World, input: &mut Input<'_>) -> Call {
-    let samples = crate::samples::of(crate::decoders::CALLS);
-    let mut message = samples[input.below(samples.len())].clone();
+    let mut message = input.choose(&SAMPLES).clone();
     match input.byte() % 6 {
         0 => message = input.bytes(40).to_vec(),
         1 => message = payment_call(world),
