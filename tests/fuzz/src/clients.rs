@@ -13,7 +13,7 @@ use catenary_packet::{
     testing::{Actor, TestChain, TestLane, apps},
 };
 use catenary_state::Batch;
-use catenary_types::{Height, Message, Role, Timestamp, UnixSeconds};
+use catenary_types::{Height, Message, Role, SignedHeader, Timestamp, UnixSeconds};
 use std::sync::LazyLock;
 
 /// One step of a packet or of a client, and where and when it is taken.
@@ -152,7 +152,11 @@ pub fn altered_updates(data: &[u8]) {
 }
 
 fn alter_update(input: &mut Input<'_>, update: &mut HeaderUpdate) {
-    let part = match input.byte() % 5 {
+    let part = match input.byte() % 6 {
+        4 => {
+            forge(input, &mut update.signed_header);
+            return;
+        }
         0 | 1 => &mut update.signed_header,
         2 => &mut update.validators,
         3 => &mut update.trusted_validators,
@@ -162,6 +166,21 @@ fn alter_update(input: &mut Input<'_>, update: &mut HeaderUpdate) {
         }
     };
     *part = altered(input, part);
+}
+
+/// Another header under the signatures of the real one: all of it fits, but nobody signed it.
+fn forge(input: &mut Input<'_>, signed_header: &mut Vec<u8>) {
+    let mut signed = SignedHeader::decode(signed_header).expect("the scene's headers are ours");
+    let (header, change) = (&mut signed.header, input.array());
+    match input.byte() % 4 {
+        0 => header.app_hash.0 = change,
+        1 => header.next_validators_hash.0 = change,
+        2 => header.time.0 += u64::from(change[0]),
+        _ => header.height.0 += u64::from(change[0]),
+    }
+    signed.certificate.height = signed.header.height;
+    signed.certificate.block = signed.header.hash();
+    *signed_header = signed.encode();
 }
 
 /// Alters whole calls about packets, or the proof inside: no packet is settled otherwise than by the honest call.

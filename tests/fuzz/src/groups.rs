@@ -2,9 +2,10 @@
 
 use crate::{alteration::altered, input::Input};
 use catenary_consensus::{
-    Consensus, Effect, Input as ConsensusInput, LocalCache, Message, Origin, Peer, PolkaCertificate,
+    Consensus, Effect, Input as ConsensusInput, LocalCache, Mark, Message, Origin, Peer, PolkaCertificate,
     PolkaSignature, Proposal, Record, RoundCertificate, RoundCertificateKind, RoundSignature, SignedProposal,
-    SignedVote, Signer, Start, StartHeight, Step, TimelinessParameters, Timeouts, ValueId, Vote, Voting,
+    SignedVote, Signer, Start, StartHeight, Step, TimelinessParameters, Timeouts, ValueId, Verdict, Vote,
+    Voting,
     journal::{Entry, TimeoutStep},
     timeliness::Judgement,
 };
@@ -16,7 +17,7 @@ const NOW: Timestamp = Timestamp(1_800_000_001_000_000_000);
 const LAST: Timestamp = Timestamp(1_800_000_000_000_000_000);
 const PEER: Peer = Peer(7);
 /// Inputs of one run.
-const STEPS_MAX: usize = 12;
+const STEPS_MAX: usize = 16;
 
 fn key(member: u8) -> SigningKey {
     SigningKey::from_seed(&[member + 1; 32])
@@ -122,32 +123,26 @@ pub fn replayed_journals(data: &[u8]) {
     }
 }
 
-/// Tells a validator what one liar, member 1, can say: his own votes and proposals of any step and value, and what he made of
-/// messages of others.
+/// Tells a validator what one liar, member 1, can say: votes and proposals of any step and value, in his own name or in
+/// others', and what he made of messages that he heard.
 pub fn group_messages(data: &[u8]) {
     let mut input = Input::new(data);
     let (mut machine, _) = machine(Vec::new());
     let (mut now, mut mark) = (NOW, machine.mark());
     for _ in 0..STEPS_MAX {
-        let step = match input.byte() % 8 {
+        let heard = match input.byte() % 8 {
             0 => {
                 now = machine.deadline().unwrap_or(now).max(now);
-                machine.step(now, ConsensusInput::Fired)
+                vec![ConsensusInput::Fired]
             }
-            _ => {
-                let message = message(&mut input);
-                machine.step(now, ConsensusInput::Message { peer: PEER, message })
-            }
+            1 => vec![verdict(&mut input)],
+            2 => false_quorum(&mut input),
+            _ => vec![from_peer(message(&mut input))],
         };
-        machine.check_invariants();
-        let effects = step.now.iter().chain(&step.durable);
-        for effect in effects {
-            let stops = matches!(effect, Effect::Decide(_) | Effect::Halt(_));
-            assert!(!stops, "one liar led to {effect:?}");
-        }
-        if let Some(new) = step.mark {
-            assert!(new.is_above(mark.as_ref()) || Some(new) == mark, "the mark went down to {new:?}");
-            mark = Some(new);
+        for heard in heard {
+            let step = machine.step(now, heard);
+            machine.check_invariants();
+            check_step(&step, &mut mark);
         }
         if input.is_empty() {
             return;
@@ -155,9 +150,52 @@ pub fn group_messages(data: &[u8]) {
     }
 }
 
+/// Nothing is decided, nothing stops, and the guard is never lowered.
+fn check_step(step: &Step, mark: &mut Option<Mark>) {
+    for effect in step.now.iter().chain(&step.durable) {
+        let stops = matches!(effect, Effect::Decide(_) | Effect::Halt(_));
+        assert!(!stops, "one liar led to {effect:?}");
+    }
+    if let Some(new) = step.mark {
+        assert!(new.is_above(mark.as_ref()) || Some(new) == *mark, "the mark went down to {new:?}");
+        *mark = Some(new);
+    }
+}
+
+fn from_peer(message: Message) -> ConsensusInput {
+    ConsensusInput::Message { peer: PEER, message }
+}
+
+/// Votes of all others for one value, all by the liar.
+fn false_quorum(input: &mut Input<'_>) -> Vec<ConsensusInput> {
+    let kind = [VoteKind::Prevote, VoteKind::Precommit][input.below(2)];
+    let value = Some(any_value(input));
+    let vote = |member| {
+        let vote = Vote { kind, value, ..any_vote(member, Height(1), 0) };
+        from_peer(Message::Vote(SignedVote { vote, signature: liar(&vote) }))
+    };
+    (1..4).map(vote).collect()
+}
+
+/// The liar's signature of a vote, whoever is said to have cast it.
+fn liar(vote: &Vote) -> Signature {
+    key(1).sign(&vote.sign_bytes(&chain_id(), LAST))
+}
+
+/// Bodies that this node finds valid: it would decide on them if enough others did.
+fn verdict(input: &mut Input<'_>) -> ConsensusInput {
+    ConsensusInput::Verdict {
+        height: Height(1),
+        value: any_value(input),
+        builder: any_vote(input.byte() % 4, Height(1), 0).validator,
+        verdict: Verdict::Valid,
+        origin: Origin::Consensus,
+    }
+}
+
 fn message(input: &mut Input<'_>) -> Message {
     let height = Height(if input.one_in(4) { input.number() } else { 1 });
-    let round = if input.one_in(4) { input.number() as u32 } else { u32::from(input.byte() % 3) };
+    let round = if input.one_in(4) { input.number() as u32 } else { u32::from(input.byte() % 2) };
     match input.byte() % 4 {
         0 => Message::Vote(own_vote(input, height, round)),
         1 => Message::Proposal(own_proposal(input, height, round)),
@@ -167,24 +205,25 @@ fn message(input: &mut Input<'_>) -> Message {
 }
 
 fn any_value(input: &mut Input<'_>) -> ValueId {
-    let time = Timestamp(if input.one_in(4) { input.number() } else { NOW.0 });
-    ValueId { block: sha256(&[input.byte() % 4]), time }
+    let time = Timestamp(if input.one_in(8) { input.number() } else { NOW.0 });
+    ValueId { block: sha256(&[input.byte() % 2]), time }
 }
 
-/// The liar signs what can be signed; of the rest the signature is anything.
+/// The liar signs what can be signed, some of it in the name of others; of the rest the signature is anything.
 fn own_vote(input: &mut Input<'_>, height: Height, round: u32) -> SignedVote {
     let kind = [VoteKind::Prevote, VoteKind::Precommit][input.below(2)];
     let value = (!input.one_in(4)).then(|| any_value(input));
-    let vote = Vote { kind, value, ..any_vote(1, height, round) };
+    let member = if input.one_in(2) { input.byte() % 4 } else { 1 };
+    let vote = Vote { kind, value, ..any_vote(member, height, round) };
     if can_be_signed(height, round) {
-        return sign(1, vote);
+        return SignedVote { vote, signature: liar(&vote) };
     }
     SignedVote { vote, signature: Signature(input.array()) }
 }
 
 fn own_proposal(input: &mut Input<'_>, height: Height, round: u32) -> SignedProposal {
-    let proposer = Address::of(&key(1).public_key());
-    let pol_round = input.one_in(2).then(|| input.number() as u32);
+    let proposer = any_vote(input.byte() % 4, height, round).validator;
+    let pol_round = input.one_in(4).then(|| input.number() as u32);
     let proposal = Proposal { height, round, pol_round, value: any_value(input), proposer };
     let signable = can_be_signed(height, round) && can_be_signed(height, pol_round.unwrap_or(0));
     let message = signable.then(|| proposal.sign_bytes(&chain_id()));
@@ -192,14 +231,12 @@ fn own_proposal(input: &mut Input<'_>, height: Height, round: u32) -> SignedProp
     SignedProposal { proposal, signature }
 }
 
-/// His own vote, as often as he likes, as the reason for another round.
+/// His own votes, as often as he likes, as the reason for another round.
 fn own_round(input: &mut Input<'_>, height: Height, round: u32) -> RoundCertificate {
     let kind = [RoundCertificateKind::Skip, RoundCertificateKind::Precommit][input.below(2)];
     let entry = |input: &mut Input<'_>| {
         let SignedVote { vote, signature } = own_vote(input, height, round);
-        let member = if input.one_in(4) { input.byte() % 4 } else { 1 };
-        let validator = Address::of(&key(member).public_key());
-        RoundSignature { kind: vote.kind, value: vote.value, validator, signature }
+        RoundSignature { kind: vote.kind, value: vote.value, validator: vote.validator, signature }
     };
     let signatures = (0..=input.below(4)).map(|_| entry(input)).collect();
     RoundCertificate { height, round, kind, signatures }

@@ -5,7 +5,7 @@ use crate::{
     decoders::CALLS,
     input::Input,
     samples,
-    world::{CHAIN, VALID_UNTIL, World, account_key, second},
+    world::{CHAIN, VALID_UNTIL, World, second},
 };
 use catenary_apps::{
     accounts::AccountName,
@@ -15,7 +15,7 @@ use catenary_apps::{
 use catenary_ledger::{BlockContext, Ledger, Reason, State, records::committee_account};
 use catenary_packet::PacketCall;
 use catenary_replica::{Admission, Done, Job};
-use catenary_sim::setup::START;
+use catenary_sim::setup::{START, key};
 use catenary_transfer::TransferCall;
 use catenary_types::{
     AccountId, Body, Call, Message, RequestId, Timestamp, UnixSeconds, envelope::Transaction,
@@ -28,6 +28,11 @@ thread_local! {
 
 /// Calls of every kind.
 static SAMPLES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| samples::of(CALLS));
+
+/// The id under which the operator opened the chain: number 2.
+const OPENING: RequestId = RequestId([0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
+/// Until when that was valid; the id is kept until the end of this minute.
+const OPENING_VALID_UNTIL: UnixSeconds = UnixSeconds(START.0 + 600);
 
 /// Accounts of the bank that have keys.
 const SENDERS: [&str; 4] = ["customer-0", "operator", "relayer-0", "committee"];
@@ -66,22 +71,22 @@ pub fn altered_envelopes(data: &[u8]) {
 }
 
 /// Signs envelopes of any sender, chain, deadline and request id at any time, and compares the door with the rules as they
-/// are written down: this chain, a sender that it knows, its own key, a deadline within the window, an id that is new.
+/// are written down: this chain, a sender that it knows, its own key, a deadline within the window, and an id that its
+/// sender did not use in a minute that is not over.
 pub fn admission(data: &[u8]) {
     WORLD.with_borrow_mut(|world| {
         let mut input = Input::new(data);
-        let chain = input.below(2);
-        let sender = ["customer-0", "customer-1", "nobody"][input.below(3)];
-        let signer = if input.one_in(4) { "customer-1" } else { sender };
-        let now = UnixSeconds(START.0 + 1 + u64::from(input.byte()));
+        let chain = if input.one_in(8) { 1 - CHAIN } else { CHAIN };
+        let sender = *input.choose(&["customer-0", "operator", "nobody"]);
+        let signer = if input.one_in(8) { "customer-1" } else { sender };
+        let now = UnixSeconds(START.0 + 1 + input.below(1_200) as u64);
         let window = world.worker.tip().parameters.validity_window_s;
         let valid_until = match input.byte() % 4 {
             0 => UnixSeconds(input.number()),
             1 => UnixSeconds(now.0 + window + u64::from(input.byte() % 3) - 1),
             _ => UnixSeconds(now.0 + u64::from(input.byte() % 3) - 1),
         };
-        // The id of the second block, which the operator used and nobody else.
-        let request_id = RequestId(if input.one_in(2) { input.array() } else { used_id() });
+        let request_id = if input.one_in(2) { RequestId(input.array()) } else { OPENING };
         let body = Body {
             chain_id: world.setup.chains[chain].clone(),
             sender: account(sender),
@@ -90,29 +95,13 @@ pub fn admission(data: &[u8]) {
             reference: None,
             calls: vec![tick()],
         };
-        let envelope = body.sign(&[&account_key(signer)]).encode();
+        let envelope = body.sign(&[&key(signer)]).encode();
         let in_time = (now.0..=now.0 + window).contains(&valid_until.0);
-        let expected = chain == CHAIN && sender != "nobody" && signer == sender && in_time;
+        let used = sender == "operator" && request_id == OPENING && now.0 / 60 <= OPENING_VALID_UNTIL.0 / 60;
+        let expected = chain == CHAIN && sender != "nobody" && signer == sender && in_time && !used;
         let admission = admit(world, &envelope, now.start());
         assert_eq!(matches!(admission, Admission::Fresh(_)), expected, "{body:?} at {now}: {admission:?}");
-        used_ids_are_refused(world, &body, now);
     });
-}
-
-/// The id under which the operator opened the chain.
-fn used_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&2u64.to_be_bytes());
-    id
-}
-
-/// The operator's own id is taken once; once its minute is over, so is every deadline that it could have.
-fn used_ids_are_refused(world: &mut World, body: &Body, now: UnixSeconds) {
-    let body = Body { sender: account("operator"), request_id: RequestId(used_id()), ..body.clone() };
-    let envelope = body.sign(&[&account_key("operator")]).encode();
-    let admission = admit(world, &envelope, now.start());
-    // The opening was valid for ten minutes; its id is kept until then.
-    assert!(now.0 < START.0 + 600 && !matches!(admission, Admission::Fresh(_)), "{admission:?}");
 }
 
 fn tick() -> Call {
@@ -172,7 +161,7 @@ fn transaction(world: &World, input: &mut Input<'_>, block: u64, number: usize) 
         reference: input.one_in(4).then(|| "again".parse().expect("a reference")),
         calls,
     };
-    let envelope = body.sign(&[&account_key(sender)]).encode();
+    let envelope = body.sign(&[&key(sender)]).encode();
     Transaction::decode(&envelope).expect("a body that was just made is well formed")
 }
 

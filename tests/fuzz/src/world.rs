@@ -5,7 +5,7 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::{Ledger, State};
 use catenary_relay::gateway::FinalBlock;
 use catenary_replica::{Job, Tip, Worker};
-use catenary_sim::setup::{CUSTOMERS, Payment, START, Setup, key, validator_seed};
+use catenary_sim::setup::{CUSTOMERS, Payment, START, Setup, validator_seed};
 use catenary_state::{Batch, StoreKind, StoreName};
 use catenary_types::{
     Block, Certificate, Header, SignedHeader, Timestamp, UnixSeconds, ValidatorSet, testing::certify,
@@ -90,11 +90,6 @@ pub fn second(number: u64) -> Timestamp {
 /// The keys of the chain's validators.
 pub fn validator_keys(chain: usize) -> impl Iterator<Item = SigningKey> {
     (0..VALIDATORS).map(move |validator| SigningKey::from_seed(&validator_seed(chain, validator)))
-}
-
-/// The key of an account of the bank.
-pub fn account_key(number: &str) -> SigningKey {
-    key(number)
 }
 
 fn worker(setup: &Setup, chain: usize) -> Worker {
