@@ -22,7 +22,7 @@ fn no_lock_is_forgotten() {
 fn no_vote_is_contradicted_whatever_the_disk_loses() {
     assert_holds(Votes::DAMAGE, 30_000);
     assert_holds(Votes::HEIGHTS, 100_000);
-    assert_holds(Votes::MEMORY, 50_000);
+    assert_holds(Votes::MEMORY, 70_000);
 }
 
 #[test]
@@ -36,12 +36,7 @@ fn every_mistake_is_found() {
 
 #[test]
 fn the_limits_are_where_they_are_said_to_be() {
-    let limits = [
-        (Limit::StopBeforeLossNoted, Votes::DAMAGE),
-        (Limit::LossAfterRejoin, Votes::MEMORY),
-        (Limit::DamageBeforeHealed, Votes::MEMORY),
-        (Limit::SilentLoss, Votes::DAMAGE),
-    ];
+    let limits = [(Limit::DamageBeforeHealed, Votes::MEMORY), (Limit::SilentLoss, Votes::DAMAGE)];
     for (limit, model) in limits {
         let found = counterexample(Votes { limit: Some(limit), ..model }, ONE_VOTE);
         println!("{limit:?}: {found:?}");

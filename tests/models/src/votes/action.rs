@@ -26,6 +26,8 @@ pub enum Action {
     FlushGuard,
     /// The height is decided.
     Decide,
+    /// The journal's damaged segment is deleted, since blocks have taken the place of what it held.
+    DeleteDamage,
     /// Enough others told how far they are.
     Rejoin,
     /// The power goes; what was being written is there or not.
@@ -52,7 +54,8 @@ impl Action {
             None => {
                 actions.push(Self::Start);
                 if state.stops < model.stops_max {
-                    actions.extend(model.stops_in_start(state).iter().copied().map(Self::StopInStart));
+                    // Later it is a running validator that is stopped.
+                    actions.extend([Begun::Guard, Begun::Both].map(Self::StopInStart));
                 }
                 if state.damages < model.damages_max && model.may_damage(state) {
                     actions.extend(damages(model, state).map(Self::Damage));
@@ -80,6 +83,7 @@ impl Action {
                 state.disk.guard.flush();
             }
             Self::Decide => state.decide(mutation),
+            Self::DeleteDamage => state.disk.journal.lost_to = None,
             Self::Rejoin => {
                 let early = u8::from(mutation == Some(Mutation::RejoinTooEarly));
                 let first = state.disk.tip + REJOIN_HEIGHTS - early;
@@ -121,6 +125,9 @@ fn running(model: &Votes, state: &State, validator: &Validator, actions: &mut Ve
     // A decision is made known after the votes before it.
     if state.disk.tip < model.tip_max && queue.votes.is_empty() && validator.writing.is_empty() {
         actions.push(Action::Decide);
+    }
+    if state.disk.journal.may_delete_damage(state.disk.tip) {
+        actions.push(Action::DeleteDamage);
     }
     if may_rejoin(state, validator) && model.mutation != Some(Mutation::NoRejoin) {
         actions.push(Action::Rejoin);

@@ -38,11 +38,6 @@ pub fn damages(model: &Votes, state: &State) -> impl Iterator<Item = Damage> {
         model.may_lose_silently()
             || newest.is_some_and(|(_, batch)| usize::from(batch) != usize::from(journal.first_batch) + kept)
     };
-    let is_withstood = move |damage: &Damage| {
-        let hides_loss =
-            *damage == Damage::BothUnread && matches!(second_newest(state), Some(Known::EndOf(_)));
-        !hides_loss || model.may_lose_after_rejoin()
-    };
     let older = (0..journal.batches.len()).filter(is_noticed).filter(|_| !guard.is_damaged);
     [
         Damage::GuardNewest,
@@ -54,7 +49,6 @@ pub fn damages(model: &Votes, state: &State) -> impl Iterator<Item = Damage> {
         Damage::AllGone,
     ]
     .into_iter()
-    .filter(is_withstood)
     .chain(older.map(Damage::JournalOlder))
 }
 
@@ -87,14 +81,6 @@ impl Damage {
             }
         }
     }
-}
-
-/// The newest mark once the newest is lost.
-fn second_newest(state: &State) -> Option<Known> {
-    let known = || state.disk.guard.records.iter().map(|(known, _)| *known);
-    let newest = |one: Known, two: Known| if two.is_above(Some(one)) { two } else { one };
-    let lost = known().reduce(newest)?;
-    known().filter(|known| lost.is_above(Some(*known))).reduce(newest)
 }
 
 fn lose_newest_mark(state: &mut State) {

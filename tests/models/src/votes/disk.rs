@@ -7,7 +7,7 @@ use super::{
 use catenary_consensus::Mark;
 use catenary_crypto::Hash;
 use catenary_journal::{guard, journal::ChainTag};
-use catenary_replica::{Copies, Memory};
+use catenary_replica::{Copies, Memory, note_losses};
 
 /// The chain in the guard's file.
 const CHAIN: ChainTag = ChainTag(Hash([1; 32]));
@@ -25,7 +25,7 @@ pub struct Journal {
     pub batches: Vec<Vec<Record>>,
     /// The batch that is being written.
     pub writing: Option<Vec<Record>>,
-    /// Up to which height records were lost to damage that shows; it shows at every start.
+    /// Up to which height records were lost to damage that shows; it shows at every start until its segment is deleted.
     pub lost_to: Option<u8>,
 }
 
@@ -53,21 +53,23 @@ pub struct Disk {
 
 /// What a start finds.
 pub struct Found {
-    /// The copies, as the production code judges them.
-    pub copies: Copies,
+    /// What the copies tell together, as the production code judges them.
+    pub memory: Memory,
+    /// The mark to go on from.
+    pub mark: Option<Known>,
     /// The newest mark that reads, with its batch.
-    pub newest: Option<(Known, u8)>,
+    newest: Option<(Known, u8)>,
+    /// The mark that says that both copies were lost, if the guard does not say so yet.
+    loss: Option<Known>,
 }
 
 /// How far a start comes with the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Begun {
-    /// The guard is begun anew.
+    /// The guard is begun anew, at once, and says so if both copies were lost.
     Guard,
     /// So is the journal.
     Both,
-    /// Half of the mark is there that says that votes are lost.
-    HalfLoss,
     /// All that comes before the first vote is on the disk.
     All,
 }
@@ -99,7 +101,11 @@ impl Journal {
         let is_needed = |record: &Record| record.height() > tip;
         self.older.retain(is_needed);
         self.batches.iter_mut().for_each(|batch| batch.retain(is_needed));
-        self.lost_to = self.lost_to.filter(|height| *height > tip);
+    }
+
+    /// Whether the segment that is damaged may be deleted. It stays as long as another chain needs it.
+    pub fn may_delete_damage(&self, tip: u8) -> bool {
+        self.lost_to.is_some_and(|height| height <= tip)
     }
 
     /// Ends the flush.
@@ -112,6 +118,12 @@ impl Guard {
     /// Ends the flush.
     pub fn flush(&mut self) {
         self.records.extend(self.writing.take());
+    }
+
+    /// A mark as the model keeps it, with its batch. One that the file does not hold is that of a loss yet to be noted.
+    fn find(&self, mark: Mark) -> (Known, u8) {
+        let found = self.records.iter().find(|(known, _)| known.mark() == mark);
+        found.copied().unwrap_or((Known::Forgotten(mark.height.0 as u8), 0))
     }
 
     /// The file's bytes: a damaged record has a flipped bit.
@@ -148,28 +160,45 @@ impl Disk {
         self.guard.records.extend(record.filter(|_| guard == Cut::Kept));
     }
 
-    /// Scans both files.
+    /// Scans both files. If both are lost, that is noted in the marks with which the guard is begun anew.
     pub fn scan(&self, mutation: Option<Mutation>) -> Found {
         let is_clean = self.journal.lost_to.is_none();
         let knows_end = self.journal.exists && is_clean && mutation != Some(Mutation::UnsentMarkCounts);
         let end = knows_end.then(|| self.journal.end().into());
-        let scan = guard::scan(&self.guard.bytes(), end).expect("this build wrote it");
-        let mark = scan.marks.get(&CHAIN).and_then(Mark::decode);
-        let is_found = |known: &&(Known, u8)| Some(known.0.mark()) == mark;
-        let is_suspect = self.journal.lost_to.is_some_and(|height| height > self.tip);
-        let copies = Copies {
-            mark,
-            guard_whole: scan.complete || mutation == Some(Mutation::TornGuardIsWhole),
-            journal_whole: (self.journal.exists && !is_suspect) || mutation == Some(Mutation::DamageIsNoLoss),
+        let mut scan = guard::scan(&self.guard.bytes(), end).expect("this build wrote it");
+        let newest = |marks: &guard::Marks| marks.get(&CHAIN).and_then(Mark::decode);
+        let read = newest(&scan.marks);
+        let guard_whole = scan.complete || mutation == Some(Mutation::TornGuardIsWhole);
+        let journal_whole =
+            |is_whole| (self.journal.exists && is_whole) || mutation == Some(Mutation::DamageIsNoLoss);
+        let is_noted = match mutation {
+            Some(Mutation::LossNotNoted) => false,
+            Some(Mutation::LossAfterRejoinNotNoted) => !read.is_some_and(|mark| mark.is_end()),
+            _ => true,
         };
-        Found { copies, newest: self.guard.records.iter().find(is_found).copied() }
+        if is_noted {
+            // The blocks are not read yet, so that a record of any height counts as one that is needed.
+            note_losses(&mut scan.marks, guard_whole, [CHAIN], |_| journal_whole(is_clean));
+        }
+        let mark = newest(&scan.marks);
+        let is_suspect = self.journal.lost_to.is_some_and(|height| height > self.tip);
+        let copies = Copies { mark, guard_whole, journal_whole: journal_whole(!is_suspect) };
+        let (memory, known) = copies.recall();
+        Found {
+            memory,
+            mark: known.map(|mark| self.guard.find(mark).0),
+            newest: read.map(|mark| self.guard.find(mark)),
+            loss: mark.filter(|_| mark != read).map(|mark| self.guard.find(mark).0),
+        }
     }
 
     /// Begins the files anew with what was found, as far as a start comes; the guard is first.
     pub fn begin(&mut self, found: &Found, begun: Begun, mutation: Option<Mutation>) {
         let keeps_number = mutation == Some(Mutation::BatchNumbersStay);
-        let anew = |(known, batch): (Known, u8)| (known, if keeps_number { batch } else { 0 });
-        let records = found.newest.map(anew).into_iter().collect();
+        let notes_late = mutation == Some(Mutation::LossNotedLate);
+        let loss = found.loss.map(|loss| (loss, 0));
+        let newest = found.newest.map(|(known, batch)| (known, if keeps_number { batch } else { 0 }));
+        let records = loss.filter(|_| !notes_late).or(newest).into_iter().collect();
         self.guard = Guard { records, writing: None, is_damaged: false };
         if begun == Begun::Guard {
             return;
@@ -179,28 +208,8 @@ impl Disk {
         journal.first_batch = if keeps_number && journal.exists { journal.end() } else { 1 };
         journal.older.extend(std::mem::take(&mut journal.batches).into_iter().flatten());
         journal.exists = true;
-        match (found.loss(), begun) {
-            (Some(_), Begun::HalfLoss) => self.guard.is_damaged = true,
-            (Some(loss), Begun::All) if mutation != Some(Mutation::LossNotNoted) => {
-                self.guard.records.push((loss, 0));
-            }
-            _ => {}
+        if begun == Begun::All && notes_late {
+            self.guard.records.extend(loss);
         }
-    }
-}
-
-impl Found {
-    /// The mark to go on from.
-    pub fn mark(&self) -> Option<Known> {
-        let (_, mark) = self.copies.recall();
-        let newest = self.newest.map(|(known, _)| known).filter(|known| mark == Some(known.mark()));
-        newest.or_else(|| self.loss())
-    }
-
-    /// The mark that the guard must hold before anything else happens, if the votes are lost and it does not say so yet.
-    pub fn loss(&self) -> Option<Known> {
-        let (memory, mark) = self.copies.recall();
-        let noted = mark.filter(|mark| memory == Memory::Lost && Some(*mark) != self.copies.mark);
-        noted.map(|mark| Known::Forgotten(mark.height.0 as u8))
     }
 }

@@ -8,10 +8,11 @@
 //! ```
 //!
 //! What the others say is any proposal, any polka (one value a round, as two thirds make sure), any silence. Marks, their order,
-//! the scan of the guard and the judgement of both copies are the production code's; the engine's rules of locking, the signer's
-//! comparison, the outbox and the journal's batches are written by hand, since those can be neither copied nor compared.
+//! the scan of the guard, the judgement of both copies and the note of their loss are the production code's; the engine's rules of
+//! locking, the signer's comparison, the outbox and the journal's batches are written by hand, since those can be neither copied
+//! nor compared.
 //!
-//! What the disk may do has limits, see [`Limit`].
+//! A start is assumed to know of the chain, so that a loss of its votes is noted. What the disk may do has limits, see [`Limit`].
 
 mod action;
 mod damage;
@@ -46,12 +47,6 @@ pub const VOTES_AGAIN: &str = "a validator always votes again";
 /// What the rules do not withstand: a disk or a node does this only if the model is told so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// The node stops while it starts, after it began its files anew and before the mark that says that both copies were
-    /// lost is on the disk: the next start does not know that they are new ones.
-    StopBeforeLossNoted,
-    /// Both copies are lost after a rejoin, and the mark of the rejoin is the newest that reads: it stands above the mark
-    /// that says that they are lost, which so never counts.
-    LossAfterRejoin,
     /// A copy is damaged while the other still lacks what an earlier damage took from it.
     DamageBeforeHealed,
     /// The journal loses exactly the batch that the newest mark names and all after it, without a trace.
@@ -113,23 +108,8 @@ impl Votes {
         if is_first || self.last_vote.0 == 0 { &[Value::A] } else { &[Value::A, Value::B] }
     }
 
-    /// Where a start may be stopped; later it is a running validator that is.
-    fn stops_in_start(&self, state: &State) -> &'static [Begun] {
-        if state.disk.scan(self.mutation).loss().is_none() {
-            &[Begun::Guard, Begun::Both]
-        } else if self.limit == Some(Limit::StopBeforeLossNoted) {
-            &[Begun::Guard, Begun::Both, Begun::HalfLoss]
-        } else {
-            &[]
-        }
-    }
-
     fn may_damage(&self, state: &State) -> bool {
         state.disk.tip >= state.healed_at || self.limit == Some(Limit::DamageBeforeHealed)
-    }
-
-    fn may_lose_after_rejoin(&self) -> bool {
-        self.limit == Some(Limit::LossAfterRejoin)
     }
 
     fn may_lose_silently(&self) -> bool {

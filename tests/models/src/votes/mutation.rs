@@ -31,13 +31,17 @@ pub enum Mutation {
     TornGuardIsWhole,
     /// That both copies were lost is not written down.
     LossNotNoted,
+    /// That both copies were lost is written down once the journal has been begun anew.
+    LossNotedLate,
+    /// That both copies were lost is not written down if the newest mark that reads is that of a rejoin.
+    LossAfterRejoinNotNoted,
     /// A validator unlocks for any proposal.
     LockIgnored,
 }
 
 impl Mutation {
     /// All of them, each with a model that shows it and the property that it violates.
-    pub const ALL: [(Self, Votes, &'static str); 14] = [
+    pub const ALL: [(Self, Votes, &'static str); 16] = [
         (Self::PublishAtOnce, Votes::LOCKS, ON_DISK),
         (Self::PublishWithoutGuard, Votes::LOCKS, ON_DISK),
         (Self::PublishWithoutJournal, Votes::MEMORY, ONE_VOTE),
@@ -51,6 +55,8 @@ impl Mutation {
         (Self::DamageIsNoLoss, Votes::DAMAGE, ONE_VOTE),
         (Self::TornGuardIsWhole, Votes::DAMAGE, ONE_VOTE),
         (Self::LossNotNoted, Votes::DAMAGE, ONE_VOTE),
+        (Self::LossNotedLate, Votes::DAMAGE, ONE_VOTE),
+        (Self::LossAfterRejoinNotNoted, Votes::MEMORY, ONE_VOTE),
         (Self::LockIgnored, Votes::LOCKS, LOCK),
     ];
 }

@@ -99,9 +99,8 @@ impl Validator {
     pub fn start(disk: &mut Disk, mutation: Option<Mutation>) -> Self {
         let found = disk.scan(mutation);
         disk.begin(&found, Begun::All, mutation);
-        let (memory, _) = found.copies.recall();
         let (running, queue) = Default::default();
-        let (memory, mark) = (First::of(memory), found.mark());
+        let (memory, mark) = (First::of(found.memory), found.mark);
         let mut validator = Self { memory, mark, running, queue, writing: Vec::new() };
         validator.begin(disk.tip + 1, &disk.journal.older, mutation);
         validator
@@ -126,12 +125,18 @@ impl Validator {
         }
     }
 
-    /// Raises the mark to what another copy holds; the guard is to learn of it.
+    /// Raises the mark to what another copy holds; the guard is to learn of it. A lost memory stays lost until a rejoin, as
+    /// in the production code's signer.
     fn adopt(&mut self, mark: Known) {
-        if mark.is_above(self.mark) {
-            self.mark = Some(mark);
-            self.queue.mark = Some(mark);
+        if !mark.is_above(self.mark) {
+            return;
         }
+        let is_lost = matches!(self.mark, Some(Known::Forgotten(_)));
+        self.mark = Some(match mark {
+            Known::Signed(vote) if is_lost => Known::Forgotten(vote.height),
+            _ => mark,
+        });
+        self.queue.mark = self.mark;
     }
 
     /// Votes again from a height on, and never below.
