@@ -5,7 +5,7 @@ use catenary_consensus::{Mark, Peer};
 use catenary_crypto::SigningKey;
 use catenary_journal::{
     guard::Marked,
-    journal::{ChainTag, Report},
+    journal::{ChainTag, Record, Report},
 };
 use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
@@ -17,13 +17,13 @@ use catenary_runtime::{
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
     block_log::{self, BlockLogWriter, Event},
-    guard::{Guard, GuardWriter},
+    guard::{Found, Guard, GuardWriter},
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
 use catenary_types::{Address, ChainId, Height};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, OnceLock},
 };
@@ -135,22 +135,8 @@ impl Node {
         let platform = config.platform;
         let keys = take_keys(&platform, &config.chains)?;
         let journal_existed = has_files(&config.data.journal());
-        let guard_path = config.data.guard();
-        let known = known_chains(&config.data, &config.chains)?;
-        let open_guard = |report: &Report, journal_end| {
-            GuardWriter::open_on(&platform, &guard_path, journal_end, |found| {
-                let whole = |chain| journal_existed && !report.is_suspect(chain, 0);
-                note_losses(&mut found.marks, found.complete, known, whole);
-            })
-        };
-        let (writer, mut records, report, guard) = JournalWriter::open_after(
-            &platform,
-            &config.data.journal(),
-            journal::Config::default(),
-            open_guard,
-        )
-        .map_err(OpenNodeError::Journal)?;
-        let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
+        let (writer, mut records, report, guard, found) =
+            open_votes(&platform, &config.data, &config.chains, journal_existed)?;
         create_marks(&guard.guard(), &config.chains)?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
@@ -307,11 +293,35 @@ fn homes(platform: &Platform, capacities: Capacities, arbiters: &[Arbiter]) -> V
     arbiters.iter().map(home).collect()
 }
 
-/// The chains of the folder that are older than this run: their guard has something to remember.
-fn known_chains(data: &DataDir, chains: &[ChainDefinition]) -> Result<Vec<ChainTag>, FileError> {
-    let is_new = |id: &String| chains.iter().any(|chain| chain.is_new && chain.chain_id.as_str() == id);
-    let ids = data.chain_ids()?;
-    Ok(ids.iter().filter(|id| !is_new(id)).map(|id| ChainTag::of(id)).collect())
+/// Opens both copies of the votes. What was lost of both is noted in the guard before the journal is begun anew.
+fn open_votes(
+    platform: &Platform,
+    data: &DataDir,
+    chains: &[ChainDefinition],
+    journal_existed: bool,
+) -> Result<(JournalWriter, Vec<Record>, Report, GuardWriter, Found), OpenNodeError> {
+    let known = known_chains(data, chains)?;
+    let open_guard = |report: &Report, journal_end| {
+        GuardWriter::open_on(platform, &data.guard(), journal_end, |found| {
+            let whole = |chain| journal_existed && !report.is_suspect(chain, 0);
+            note_losses(&mut found.marks, found.complete, known, whole);
+        })
+    };
+    let opened = JournalWriter::open_after(platform, &data.journal(), journal::Config::default(), open_guard);
+    let (writer, records, report, guard) = opened.map_err(OpenNodeError::Journal)?;
+    let (guard, found) = guard.map_err(OpenNodeError::Guard)?;
+    Ok((writer, records, report, guard, found))
+}
+
+/// The chains that are older than this run, whether or not the folder still shows it: their guard has something to
+/// remember.
+fn known_chains(data: &DataDir, chains: &[ChainDefinition]) -> Result<BTreeSet<ChainTag>, FileError> {
+    let new: BTreeSet<_> =
+        chains.iter().filter(|chain| chain.is_new).map(|chain| chain_tag(&chain.chain_id)).collect();
+    let configured = chains.iter().map(|chain| chain_tag(&chain.chain_id));
+    let stored = data.chain_ids()?;
+    let all = stored.iter().map(|id| ChainTag::of(id)).chain(configured);
+    Ok(all.filter(|tag| !new.contains(tag)).collect())
 }
 
 /// Notes of keys that were just made that they have signed nothing, and waits until that is on the disk: from now on a guard

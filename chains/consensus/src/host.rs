@@ -238,9 +238,10 @@ impl Host {
     /// The vote of a validator that forgets its lock, for [`Mutant::LockDropped`].
     pub(crate) fn without_lock(&self, vote: EngineVote) -> EngineVote {
         let mut plain = convert::unsigned_vote_back(&vote);
-        let offered = self.running.values.judged(Judgement::Valid).into_iter();
-        let offered = offered.filter(|value| self.running.values.first_round(value) == Some(plain.round));
-        match (plain.kind, plain.value, offered.last()) {
+        let values = &self.running.values;
+        let mut offered = values.judged(Judgement::Valid).into_iter();
+        let offered = offered.rfind(|value| values.first_round(value) == Some(plain.round));
+        match (plain.kind, plain.value, offered) {
             (VoteKind::Prevote, None, Some(value)) => {
                 plain.value = Some(value);
                 let signature = Signature([0; 64]);

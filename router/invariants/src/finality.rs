@@ -3,8 +3,8 @@
 use crate::Violation;
 use catenary_crypto::{Hash, VerificationItem, sha256, verify_batch};
 use catenary_types::{
-    AccountId, Block, Certificate, Header, Height, Parameters, RequestId, SignedHeader, Timestamp, ValidatorSet,
-    envelope::Transaction,
+    AccountId, Block, Certificate, Header, Height, Parameters, RequestId, SignedHeader, Timestamp,
+    ValidatorSet, envelope::Transaction,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -12,8 +12,8 @@ use catenary_ledger::Ledger;
 use catenary_relay::gateway::{FinalBlock, SharedBlock};
 use catenary_replica::{
     Copies, Done, Effect, Executed, FETCH_BLOCKS_MAX, FetchedBlock, Input, Job, Memory, PeerMessage,
-    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_part, consensus_record,
-    flushed_record, from_consensus,
+    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_part,
+    consensus_record, flushed_record, from_consensus,
 };
 use catenary_types::{Address, Block, Certificate, ChainId, Genesis, Height, Message as _, Timestamp};
 use std::{

@@ -5,8 +5,10 @@ use crate::{
     faults::happens,
     lies::{Liar, corrupt},
 };
+use catenary_consensus::Message;
 use catenary_failpoint::Failpoint;
 use catenary_replica::{PeerMessage, Recipients};
+use catenary_types::Address;
 use rand::Rng;
 
 /// Messages of each chain that may be said again.
@@ -104,7 +106,19 @@ impl World {
         if self.nodes[from].running.is_none() || self.reach(to, Failpoint::FrameReceived) {
             return;
         }
+        if self.is_liar(to) && self.lies.twins && self.is_own(to, chain, &message) {
+            // An honest node that is shown its twin's votes stops voting. This one does not care.
+            return;
+        }
         let peer = self.peer(from);
         self.step(to, chain, |running, now, out| running.message(now, peer, message, out));
+    }
+
+    /// Whether a node's own validator signed something in a message.
+    fn is_own(&self, node: usize, chain: usize, message: &PeerMessage) -> bool {
+        let PeerMessage::Consensus(message) = message else { return false };
+        let own = Address::of(&self.key(chain, node).public_key());
+        let proposed = matches!(message, Message::Proposal(signed) if signed.proposal.proposer == own);
+        proposed || message.votes().iter().any(|signed| signed.vote.validator == own)
     }
 }

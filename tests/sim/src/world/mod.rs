@@ -145,10 +145,11 @@ impl World {
         while liars.len() < layout.liars.min(layout.nodes) {
             liars.insert(rng.random_range(0..layout.nodes));
         }
-        let (faults, mut lies) = (Faults::draw(&mut rng), Lies::draw(&mut rng));
+        let (mut faults, mut lies) = (Faults::draw(&mut rng), Lies::draw(&mut rng));
         if layout.liars > (layout.nodes - 1) / 3 {
             // Enough of them can break the agreement; this is how.
-            lies = Lies { twins: true, ..lies };
+            faults = Faults { partition: 2_000, ..Faults::CALM };
+            lies = Lies { twins: true, ..Lies::default() };
         }
         let victim = match liars.first().filter(|_| lies.are_told()) {
             // Who forgets its votes is one of those that the group stands, and so is who lies.
