@@ -10,7 +10,10 @@ use catenary_state::{Batch, StoreKind, StoreName};
 use catenary_types::{
     Block, Certificate, Header, SignedHeader, Timestamp, UnixSeconds, ValidatorSet, testing::certify,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Validators of each chain.
 pub const VALIDATORS: usize = 4;
@@ -34,7 +37,7 @@ pub struct World {
 impl World {
     /// The chain after two blocks: a first one, and one that made clients, assets and money.
     pub fn new() -> Self {
-        let setup = Setup::new(2, VALIDATORS);
+        let setup = Setup::new(2, VALIDATORS, &BTreeSet::new());
         let mut workers = [worker(&setup, 0), worker(&setup, 1)];
         let mut firsts = Vec::new();
         for (chain, worker) in workers.iter_mut().enumerate() {

@@ -68,6 +68,9 @@ const SECTOR_BYTES: usize = 512;
 /// Bytes of a journal segment: few, so that segments come and go.
 const SEGMENT_BYTES: u64 = 16 * 1024;
 
+/// Records that wait for somebody to sign; more are written without.
+const QUEUED_MAX: usize = 256;
+
 /// The block log of one chain, in one segment.
 struct Log {
     file: File,
@@ -142,6 +145,11 @@ impl Disk {
     /// Queues journal records.
     pub fn append(&mut self, records: impl IntoIterator<Item = Record>) {
         self.queued.extend(records);
+    }
+
+    /// Whether so much is queued that it is written though nobody waits for it.
+    pub fn has_much_queued(&self) -> bool {
+        self.queued.len() >= QUEUED_MAX
     }
 
     /// Raises a mark, which waits for a flush.

@@ -36,7 +36,7 @@ pub const TRUSTING_PERIOD_S: u64 = 864_000;
 const BLOCK_INTERVAL_MS: u64 = 100;
 
 /// Weight of a block: little, so that a transaction can be too heavy.
-const BLOCK_WEIGHT_MAX: u64 = 40_000;
+const BLOCK_WEIGHT_MAX: u64 = 20_000;
 
 const BANK: &str = "bank";
 const NAMES: [&str; 4] = ["north", "south", "east", "west"];

@@ -7,12 +7,13 @@ use crate::{
     router::{Errand, Router, prove},
 };
 use catenary_failpoint::Failpoint;
+use catenary_ledger::stores::IBC;
 use catenary_relay::{
     Input as RelayInput,
-    gateway::{GatewayError, SubmitOutcome},
+    gateway::{GatewayError, ProofRequest, SubmitOutcome},
 };
 use catenary_replica::Input;
-use catenary_types::Timestamp;
+use catenary_types::{Height, Timestamp};
 use rand::Rng;
 
 impl World {
@@ -120,6 +121,11 @@ impl World {
         }
         let node = running[self.rng.random_range(0..running.len())];
         let Some(Running { chains, .. }) = &self.nodes[node].running else { return };
+        // It asks for what nobody keeps any more, too.
+        let request = ProofRequest { height: Height(0), store: IBC, keys: vec![Vec::new()] };
+        if let Err(error) = prove(&chains[0], &request) {
+            self.report.count(kinds::of_gateway(&error));
+        }
         let Some((trick, chain, call)) = self.rogue.act(&self.setup, chains, &mut self.rng) else { return };
         self.report.count(trick);
         self.report.line(self.now, || format!("rogue: {trick} on chain {chain}"));

@@ -85,6 +85,9 @@ impl World {
             }
         }
         self.nodes[node].disk.append(records);
+        if self.nodes[node].disk.has_much_queued() {
+            self.flush(node);
+        }
     }
 
     fn is_final(&mut self, node: usize, life: u64, chain: usize, executed: &Executed) {
@@ -145,8 +148,8 @@ impl World {
 
     /// Writes journal and guard and has both flushed at once, unless that is under way: then what is queued comes next.
     fn flush(&mut self, node: usize) {
-        let Node { signing, flushing, .. } = &mut self.nodes[node];
-        if flushing.is_some() || signing.is_empty() {
+        let Node { signing, flushing, disk, .. } = &mut self.nodes[node];
+        if flushing.is_some() || signing.is_empty() && !disk.has_much_queued() {
             return;
         }
         let signing = std::mem::take(signing);
