@@ -106,14 +106,14 @@ impl Host {
             }
             engine::Effect::VerifyCommitCertificate(certificate, set, thresholds, resume) => {
                 let votes = convert::commit_votes(&certificate);
-                let verdict = verifier.commit(&set, votes, last_time, thresholds.quorum);
-                let believed = is_active(Mutant::FetchedCertificateBelieved);
-                resume.resume_with(if believed { Ok(()) } else { verdict })
+                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
             }
             engine::Effect::VerifyExtendedCommitCertificate(certificate, set, thresholds, _, resume) => {
                 let certificate = certificate.trim_vote_extensions();
                 let votes = convert::commit_votes(&certificate);
-                resume.resume_with(verifier.commit(&set, votes, last_time, thresholds.quorum))
+                let verdict = verifier.commit(&set, votes, last_time, thresholds.quorum);
+                let believed = is_active(Mutant::FetchedCertificateBelieved);
+                resume.resume_with(if believed { Ok(()) } else { verdict })
             }
             engine::Effect::VerifyPolkaCertificate(certificate, set, thresholds, resume) => {
                 let certificate = convert::polka_back(&certificate);

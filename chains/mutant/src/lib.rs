@@ -49,12 +49,10 @@ mutants! {
     UntimelyNeverLifted = "untimely-never-lifted",
     /// Any header time is timely.
     TimeNotJudged = "time-not-judged",
-    /// A validator whose journal is damaged does not ask its guard what it signed.
-    GuardNotRead = "guard-not-read",
     /// A validator that lost its votes goes on as if it had cast none.
     LossOfVotesIgnored = "loss-of-votes-ignored",
-    /// A validator that lost its votes takes part again one height too early.
-    RejoinTooEarly = "rejoin-too-early",
+    /// A validator that lost its votes takes part again in the height after the newest block.
+    RejoinAtOnce = "rejoin-at-once",
     /// The block of a proposal is not written to the journal.
     BodyNotJournalled = "body-not-journalled",
     /// Records of a block that the block log holds, but not flushed, are dropped from the journal.

@@ -59,9 +59,6 @@ impl Copies {
         }
         let mark = self.mark.filter(|mark| *mark != Mark::nothing());
         let guard_whole = self.guard_whole && self.mark.is_some();
-        if is_active(Mutant::GuardNotRead) && guard_whole && !self.journal_whole {
-            return (Memory::Whole, None);
-        }
         if is_active(Mutant::LossOfVotesIgnored) && !guard_whole && !self.journal_whole {
             return (Memory::Whole, mark);
         }
@@ -124,8 +121,8 @@ impl Recollection {
         if verified < 2 * faulty + 1 {
             return None;
         }
-        let early = u64::from(is_active(Mutant::RejoinTooEarly));
-        let first = Height(tip.0 + REJOIN_HEIGHTS - early);
+        let pause = if is_active(Mutant::RejoinAtOnce) { 1 } else { REJOIN_HEIGHTS };
+        let first = Height(tip.0 + pause);
         Some((Memory::From(first), Mark::end_of(Height(first.0 - 1))))
     }
 }

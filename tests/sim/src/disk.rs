@@ -264,10 +264,13 @@ impl Disk {
 
     /// Damages one file.
     pub fn damage(&mut self, damage: Damage, rng: &mut StdRng) {
+        let files = self.segments.len() + 1 + self.logs.len();
+        // What is written now is damaged more often than what was written long ago.
+        let newest = self.segments.len().saturating_sub(1);
+        let at = if rng.random_bool(0.5) { newest } else { rng.random_range(0..files) };
         let files = self.segments.values_mut().chain([&mut self.guard]);
-        let files: Vec<_> = files.chain(self.logs.iter_mut().map(|log| &mut log.file)).collect();
-        let at = rng.random_range(0..files.len());
-        files.into_iter().nth(at).expect("one of them").damage(damage, rng);
+        let mut files = files.chain(self.logs.iter_mut().map(|log| &mut log.file));
+        files.nth(at).expect("one of them").damage(damage, rng);
     }
 
     /// Scans, repairs and opens everything, as a node's start does.

@@ -66,6 +66,8 @@ pub struct Faults {
     pub slow_disk: u32,
     /// A node loses power.
     pub crash: u32,
+    /// The victim does, besides.
+    pub weak: u32,
     /// All nodes do.
     pub blackout: u32,
     /// One node does not hear another.
@@ -103,6 +105,7 @@ impl Faults {
         router: 0,
         slow_disk: 0,
         crash: 0,
+        weak: 0,
         blackout: 0,
         one_way: 0,
         partition: 0,
@@ -120,6 +123,7 @@ impl Faults {
 
     /// Draws what a seed brings.
     pub fn draw(rng: &mut StdRng) -> Self {
+        let is_weak = rng.random_range(0..3) == 0;
         let mut some = |most: u32| if rng.random_bool(0.5) { rng.random_range(0..=most) } else { 0 };
         let faults = Self {
             lost: some(500),
@@ -128,12 +132,13 @@ impl Faults {
             router: some(1_000),
             slow_disk: some(300),
             crash: some(600),
+            weak: if is_weak { some(6_000) } else { 0 },
             blackout: some(60),
             one_way: some(400),
             partition: some(300),
             flapping: some(100),
             clock: some(300),
-            damage: some(5_000),
+            damage: some(10_000),
             router_killed: some(400),
             rogue: some(6_000),
             ..Self::CALM

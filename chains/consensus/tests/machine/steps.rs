@@ -154,7 +154,8 @@ fn a_height_of_which_the_guard_knows_more_than_the_journal_is_followed() {
         let mark = Mark::new(Height(height), 0, SignedStep::Prevote, &bytes);
         let (mut machine, step) = group.machine(3, Some(mark), group.start(Start::Now));
         let reason = AbstainReason::Unremembered(mark);
-        assert!(step.now.contains(&Effect::Abstain { height: Height(1), reason }), "{:?}", step.now);
+        let told = step.now.contains(&Effect::Abstain { height: Height(1), reason });
+        assert_eq!(told, height == 1, "below its mark a validator has nothing to tell: {:?}", step.now);
         machine.step(NOW, message(Message::Proposal(group.proposal(0, 0, value("block")))));
         let step = machine.step(NOW, verdict(&group, value("block"), 0, Verdict::Valid, Origin::Consensus));
         assert_eq!(votes(&step), [], "a later round would be open to it, but its lock is lost");

@@ -88,7 +88,7 @@ impl World {
             liar.contradict(message).then_some("lie: message contradicted")
         } else if happens(rng, lies.shifted) {
             liar.shift(message, rng).then_some("lie: message for another step")
-        } else if happens(rng, lies.forged) {
+        } else if happens(rng, lies.forged) || lies.forged > 0 && matches!(message, PeerMessage::Blocks(_)) {
             liar.forge(message).then_some("lie: message made up")
         } else if happens(rng, lies.replayed) && !self.said[chain].is_empty() {
             let at = rng.random_range(0..self.said[chain].len());

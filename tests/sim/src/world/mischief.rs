@@ -27,6 +27,10 @@ impl World {
                 let ms = self.rng.random_range(0..8_000);
                 self.crash(node, ms);
             }
+            if node == self.victim && happens(&mut self.rng, faults.weak) {
+                let ms = self.rng.random_range(0..1_000);
+                self.after(ms, Event::Crash(node));
+            }
             if happens(&mut self.rng, faults.clock) {
                 self.report.count("clock jump");
                 let limit = CLOCK_SKEW_MS as i64;

@@ -65,6 +65,8 @@ enum Event {
     Errand { node: usize, life: u64, errand: Box<Errand> },
     /// A node starts.
     Start(usize),
+    /// A node loses power for a moment.
+    Crash(usize),
     /// A link works again.
     Heal(BTreeSet<(usize, usize)>),
     /// A link is cut, and heals after so many milliseconds.
@@ -224,6 +226,10 @@ impl World {
             Event::Errand { node, life, errand } if self.lives(node, life) => self.errand(node, *errand),
             Event::Local { .. } | Event::Flushed { .. } | Event::LogFlush { .. } | Event::Errand { .. } => {}
             Event::Start(node) => self.start(node),
+            Event::Crash(node) => {
+                let ms = self.rng.random_range(0..1_000);
+                self.crash(node, ms);
+            }
             Event::Heal(links) => self.blocked.retain(|link| !links.contains(link)),
             Event::Cut(links, ms) => self.cut(links, ms),
             Event::Second => self.second(),

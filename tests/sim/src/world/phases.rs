@@ -138,7 +138,9 @@ impl World {
         let lies = std::mem::take(&mut self.lies);
         self.faults = Faults { router_twice: self.faults.router_twice, ..Faults::CALM };
         self.blocked.clear();
-        self.queue.retain(|_, event| !matches!(event, Event::Pay | Event::Second | Event::Cut(..)));
+        self.queue.retain(|_, event| {
+            !matches!(event, Event::Pay | Event::Second | Event::Cut(..) | Event::Crash(_))
+        });
         for node in 0..self.nodes.len() {
             let is_twin = node >= self.layout.nodes;
             if is_twin || lies.leaves && self.liars.contains(&self.nodes[node].validator) {
