@@ -130,6 +130,7 @@ impl Recollection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use catenary_consensus::SignedStep;
 
     #[test]
     fn a_validator_that_forgot_votes_again_three_heights_above_what_enough_others_told() {
@@ -155,11 +156,12 @@ mod tests {
         assert_eq!(recall(Some(mark), true, false), (from, Some(mark)));
         assert_eq!(recall(Some(mark), false, true), (Memory::Whole, Some(mark)));
         let forgotten = |height| Some(Mark::forgotten(Height(height)));
-        assert_eq!(recall(Some(mark), false, false), (Memory::Lost, forgotten(7)));
+        let signed = Mark::new(Height(7), 0, SignedStep::Prevote, b"a vote");
+        assert_eq!(recall(Some(signed), false, false), (Memory::Lost, forgotten(7)));
         assert_eq!(
-            Copies { mark: Some(Mark::end_of(Height(7))), guard_whole: false, journal_whole: false }.recall(),
+            recall(Some(mark), false, false),
             (Memory::Lost, forgotten(8)),
-            "what lifted an earlier loss does not lift this one"
+            "what lifted a loss does not lift the next"
         );
         assert_eq!(recall(None, true, true), (Memory::Whole, None));
         assert_eq!(recall(None, true, false), (Memory::Lost, forgotten(0)), "an empty guard says nothing");

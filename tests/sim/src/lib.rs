@@ -15,6 +15,7 @@
 //! | [`rogue`] | what a malicious relayer tries |
 //! | [`witness`] | what must hold |
 //! | [`report`], [`kinds`] | what a run did |
+//! | [`found`] | which seed finds which deliberate defect |
 //! | [`setup`] | genesis, keys, lanes, payments |
 //!
 //! # Invariants
@@ -27,6 +28,7 @@ pub mod campaign;
 pub mod chain;
 pub mod disk;
 pub mod faults;
+pub mod found;
 pub mod kinds;
 pub mod lies;
 pub mod report;

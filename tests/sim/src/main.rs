@@ -1,5 +1,6 @@
 //! `sim --seed S` runs one seed and prints its trace; `sim --seeds N` runs N of them, on all cores, and prints what happened
-//! in all; `sim --mutants N` looks, for each deliberate defect of the code, for the first of N seeds that finds it.
+//! in all; `sim --mutants N` looks, for each deliberate defect of the code, for the first of N seeds that finds it; `sim
+//! --found` asks whether the seeds that found them still do.
 //!
 //! # Invariants
 //!
@@ -7,10 +8,10 @@
 //! - A thousand seeds or more that lack a fault, an effect or an error that they should have brought fail, too.
 
 use catenary_mutant::Mutant;
-use catenary_sim::{Layout, campaign, kinds};
+use catenary_sim::{Layout, campaign, found, kinds};
 use std::{process::ExitCode, time::Instant};
 
-const USAGE: &str = "usage: sim (--seed S | --seeds N [--from S] | --mutants N) [--seconds T] [--nodes N] [--chains N] \
+const USAGE: &str = "usage: sim (--seed S | --seeds N [--from S] | --mutants N | --found) [--seconds T] [--nodes N] [--chains N] \
                      [--liars N] [--mutant NAME] [--suite cheap|ed25519]";
 /// So many seeds bring everything that there is.
 const SEEDS_OF_EVERYTHING: u64 = 1_000;
@@ -20,6 +21,7 @@ struct Arguments {
     seeds: u64,
     traced: bool,
     mutants: bool,
+    found: bool,
     ed25519: bool,
     layout: Layout,
 }
@@ -34,7 +36,11 @@ fn main() -> ExitCode {
     }
     // A panic of a machine is a violation, which is told below.
     std::panic::set_hook(Box::new(|_| ()));
-    if arguments.mutants { hunt(&arguments) } else { run(&arguments) }
+    match () {
+        () if arguments.found => check_found(),
+        () if arguments.mutants => hunt(&arguments),
+        () => run(&arguments),
+    }
 }
 
 fn run(arguments: &Arguments) -> ExitCode {
@@ -86,11 +92,23 @@ fn hunt(arguments: &Arguments) -> ExitCode {
     if found == all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Whether every defect is still found by the seed that found it.
+fn check_found() -> ExitCode {
+    let missed = found::missed();
+    missed.iter().for_each(|mutant| println!("{} is no longer found by its seed", mutant.name()));
+    println!("{} of {} found", Mutant::ALL.len() - missed.len(), Mutant::ALL.len());
+    if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn read(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
     let layout = Layout::default();
     let mut arguments =
-        Arguments { first: 0, seeds: 0, traced: false, mutants: false, ed25519: false, layout };
+        Arguments { first: 0, seeds: 0, traced: false, mutants: false, found: false, ed25519: false, layout };
     while let Some(word) = words.next() {
+        if word == "--found" {
+            arguments.found = true;
+            continue;
+        }
         let value = words.next()?;
         let number = value.parse::<u64>().ok();
         match (word.as_str(), number) {
@@ -109,5 +127,5 @@ fn read(mut words: impl Iterator<Item = String>) -> Option<Arguments> {
             _ => return None,
         }
     }
-    (arguments.seeds > 0).then_some(arguments)
+    (arguments.seeds > 0 || arguments.found).then_some(arguments)
 }
