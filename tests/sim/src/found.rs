@@ -35,6 +35,11 @@ const SEEDS: &[(Mutant, u64)] = &[
     (Mutant::ReceiptUnchecked, 3),
     (Mutant::CommitmentKept, 0),
     (Mutant::TimeoutByLocalClock, 47),
+    (Mutant::TimedOutEarly, 494),
+    (Mutant::ProofUnchecked, 106),
+    (Mutant::LightClientQuorumUnchecked, 27),
+    (Mutant::FreezeReverted, 0),
+    (Mutant::RouterGivesUp, 0),
 ];
 
 /// The defects that their seeds do not find any more.
