@@ -151,6 +151,8 @@ fn check_last_certificate(tip: &Tip, block: &Block) -> Result<(), BlockError> {
             let (set, parameters) = (&tip.validators, &tip.parameters);
             Ok(verify_certificate(certificate, &tip.chain_id, set, parameters, tip.time)?)
         }
+        // The header covers the signatures and not what they are for: another body may carry the right certificate.
+        (Some(_), Some(_)) => Err(BlockError::Body),
         _ => Err(BlockError::Header),
     }
 }

@@ -27,7 +27,7 @@ const SEEDS: &[(Mutant, u64)] = &[
     (Mutant::JournalChecksumIgnored, 22),
     (Mutant::TransactionSignaturesUnchecked, 326),
     (Mutant::ReplayWindowIgnored, 22),
-    (Mutant::StateRootUnchecked, 85),
+    (Mutant::StateRootUnchecked, 198),
     (Mutant::BlockTimeUnchecked, 202),
     (Mutant::LastCertificateUnchecked, 34),
     (Mutant::NeverToldAgain, 0),

@@ -162,11 +162,11 @@ fn the_last_block_is_proven_by_any_good_certificate_and_by_no_other() {
     let mut of_other = certificate(0, &[]);
     of_other.block = Hash([1; 32]);
     let block = on(&scene, Some(of_other));
-    assert_eq!(scene.judge(block), Err(BlockError::Header));
+    assert_eq!(scene.judge(block), Err(BlockError::Body), "the header does not cover it");
     let mut of_other = certificate(0, &[]);
     of_other.height = Height(2);
     let block = on(&scene, Some(of_other));
-    assert_eq!(scene.judge(block), Err(BlockError::Header));
+    assert_eq!(scene.judge(block), Err(BlockError::Body), "the header does not cover it");
     let weak = on(&scene, Some(certificate(0, &[0, 2])));
     let power = CertificateError::Power { actual: 20, total: 40, numerator: 2, denominator: 3 };
     assert_eq!(scene.judge(weak), Err(BlockError::Certificate(power)));
