@@ -14,14 +14,14 @@ use catenary_types::{
 };
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Why a block is invalid. Whoever proposed it is at fault.
+/// Why a block is invalid. Whoever proposed it is at fault, unless it says nothing about the block that its header names
+/// ([`BlockError::spoiled`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
     /// The header is not the one that follows from tip, time, builder and envelopes.
     #[error("the header does not follow from the block before")]
     Header,
-    /// Envelopes or last certificate are not those that the header names. Whoever sent it is at fault, and whoever built the
-    /// header is not: the block that it names may be a good one.
+    /// Envelopes or last certificate are not those that the header names.
     #[error("the body is not the one that its header names")]
     Body,
     /// All of the header follows but for the outcome of the block before: whoever built it came to another state.
@@ -78,6 +78,14 @@ pub enum BlockError {
         /// Its position.
         index: usize,
     },
+}
+
+impl BlockError {
+    /// Whether whoever sent the block is at fault, and the block that its header names may be a good one: the header covers the
+    /// signatures of the last certificate, and not the height, round and block that they are for.
+    pub fn spoiled(&self) -> bool {
+        matches!(self, BlockError::Body | BlockError::Certificate(_))
+    }
 }
 
 /// Judges a block and returns its transactions. Envelopes whose hash is in `verified` are known to carry good signatures;
@@ -151,9 +159,8 @@ fn check_last_certificate(tip: &Tip, block: &Block) -> Result<(), BlockError> {
             let (set, parameters) = (&tip.validators, &tip.parameters);
             Ok(verify_certificate(certificate, &tip.chain_id, set, parameters, tip.time)?)
         }
-        // The header covers the signatures and not what they are for: another body may carry the right certificate.
-        (Some(_), Some(_)) => Err(BlockError::Body),
-        _ => Err(BlockError::Header),
+        (Some(_), None) => Err(BlockError::Header),
+        (_, Some(_)) => Err(BlockError::Body),
     }
 }
 

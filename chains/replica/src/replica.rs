@@ -360,8 +360,7 @@ impl Replica {
             return;
         }
         let Some(others) = self.checking.remove(&value.block) else { return };
-        if matches!(result, Err(BlockError::Body | BlockError::Certificate(_))) {
-            // Nothing is known of the block itself: whoever sent this one lied about it.
+        if result.as_ref().is_err_and(BlockError::spoiled) {
             self.sync.spoiled(&block);
             return others.into_iter().for_each(|other| self.check(other));
         }

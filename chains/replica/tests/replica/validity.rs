@@ -5,8 +5,8 @@ use catenary_crypto::Hash;
 use catenary_ledger::Inadmissible;
 use catenary_replica::{BlockError, CertificateError, Done, Job, Recovered, SubmitOutcome, Tip};
 use catenary_types::{
-    Address, Block, CommitSignature, Envelope, Header, Height, Message, RequestId, Timestamp, UnixSeconds,
-    envelope::EnvelopeError, limits::BLOCK_ENVELOPES_MAX, time::NANOS_PER_SECOND,
+    Address, Block, Certificate, CommitSignature, Envelope, Header, Height, Message, RequestId, Timestamp,
+    UnixSeconds, envelope::EnvelopeError, limits::BLOCK_ENVELOPES_MAX, time::NANOS_PER_SECOND,
 };
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ fn an_empty_block_is_a_seal_or_a_heartbeat() {
 fn the_last_block_is_proven_by_any_good_certificate_and_by_no_other() {
     let mut scene = Scene::new();
     let envelopes = vec![scene.pay('A', 2)];
-    let on = |scene: &Scene, last: Option<catenary_types::Certificate>| {
+    let on = |scene: &Scene, last: Option<Certificate>| {
         let mut block = scene.block(envelopes.clone());
         let proposer = block.header.proposer;
         block.header = scene.tip().next_header_on(last.as_ref(), scene.time, proposer, &envelopes);
@@ -176,6 +176,22 @@ fn the_last_block_is_proven_by_any_good_certificate_and_by_no_other() {
     let forged = on(&scene, Some(forged));
     let expected = CertificateError::Signature { index: 2 };
     assert_eq!(scene.judge(forged), Err(BlockError::Certificate(expected)));
+}
+
+#[test]
+fn a_certificate_of_nothing_under_the_first_block_says_nothing_about_it() {
+    let mut first = Scene { node: Node::alone(|_| {}), time: START.start().plus_ms(1_000) };
+    let envelope = first.pay('A', 1);
+    let mut block = first.block(vec![envelope]);
+    assert_eq!(first.judge(block.clone()), Ok(()));
+    let of_nothing =
+        Certificate { height: Height(0), round: 0, block: Hash([0; 32]), signatures: Vec::new() };
+    block.last_certificate = Some(of_nothing);
+    assert_eq!(
+        first.judge(block),
+        Err(BlockError::Body),
+        "the header names it no other way than none at all"
+    );
 }
 
 #[test]
