@@ -2,6 +2,7 @@
 
 use catenary_crypto::Hash;
 use catenary_ledger::records::Account;
+use catenary_replica::Tip;
 use catenary_types::{
     AccountId, Amount, AssetId, Block, Certificate, ChainId, Header, Height, Receipt, Reference, RequestId,
     SignedHeader, Timestamp, Trust, TxId, UnixSeconds, ValidatorSet,
@@ -35,6 +36,22 @@ pub struct ChainStatus {
     pub pool: usize,
     /// What the chain is doing.
     pub activity: Activity,
+}
+
+impl ChainStatus {
+    /// How a chain stands at a tip, with nothing to do.
+    pub fn at(tip: &Tip) -> Self {
+        Self {
+            chain_id: tip.chain_id.clone(),
+            height: tip.height,
+            time: tip.time,
+            app_hash: tip.app_hash,
+            trust: tip.parameters.trust,
+            validators: tip.next_validators.validators().len(),
+            pool: 0,
+            activity: Activity::Idle,
+        }
+    }
 }
 
 /// What a chain is doing.

@@ -152,17 +152,8 @@ impl ChainActor {
     }
 
     fn status(&self) -> ChainStatus {
-        let tip = self.replica.tip();
-        ChainStatus {
-            chain_id: tip.chain_id.clone(),
-            height: tip.height,
-            time: tip.time,
-            app_hash: tip.app_hash,
-            trust: tip.parameters.trust,
-            validators: tip.next_validators.validators().len(),
-            pool: self.replica.pool_len(),
-            activity: self.activity(),
-        }
+        let (pool, activity) = (self.replica.pool_len(), self.activity());
+        ChainStatus { pool, activity, ..ChainStatus::at(self.replica.tip()) }
     }
 
     fn activity(&self) -> Activity {

@@ -19,8 +19,8 @@ use catenary_consensus::{Mark, Peer, Signer, Timeouts};
 use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
-use catenary_relay::query::{Activity, ChainStatus};
-use catenary_replica::{Input, Memory, Recovered, Replica, Reporter, Tip};
+use catenary_relay::query::ChainStatus;
+use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -181,7 +181,7 @@ impl SupervisorActor {
         let lane = self.parts.executors.lane(host, on_panic);
         let seed = chain.definition.validator_seed;
         let validator = seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()));
-        chain.last = Some(status_at(&tip));
+        chain.last = Some(ChainStatus::at(&tip));
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let view = GroupView::default();
         let platform = self.parts.platform.clone();
@@ -289,20 +289,6 @@ impl SupervisorActor {
         chain.slot.stop(reason, chain.last.clone());
         self.note_rebuilt(number, reason);
         self.open(number, suspect, ctx);
-    }
-}
-
-/// How a chain stands that begins at a tip.
-fn status_at(tip: &Tip) -> ChainStatus {
-    ChainStatus {
-        chain_id: tip.chain_id.clone(),
-        height: tip.height,
-        time: tip.time,
-        app_hash: tip.app_hash,
-        trust: tip.parameters.trust,
-        validators: tip.next_validators.validators().len(),
-        pool: 0,
-        activity: Activity::Idle,
     }
 }
 
