@@ -194,7 +194,10 @@ fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<O
         }
     }
     let (replay, recent) = replay_window(book)?;
-    let state = State::restore(height, content, replay);
+    let block = reader.logged(height).map_err(|error| error.to_string())?;
+    let (block, _) = block.ok_or_else(|| missing(height))?;
+    let restore = if block.envelopes.is_empty() { State::restore_sealed } else { State::restore };
+    let state = restore(height, content, replay);
     let tip = tip_at(chain_id, height, &state, reader)?;
     Ok(Some(Start { state, tip, recent, checkpointed: height }))
 }
@@ -217,10 +220,13 @@ fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {
     Ok((window, recent))
 }
 
+fn missing(height: Height) -> String {
+    format!("the block log ends before height {height}")
+}
+
 /// The tip of a checkpoint, after comparing the state's root with the header that names it.
 fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) -> Result<Tip, String> {
     let text = |error: GatewayError| error.to_string();
-    let missing = |height: Height| format!("the block log ends before height {height}");
     let view = reader.block(height).map_err(text)?.ok_or_else(|| missing(height))?;
     let next = reader.logged(height.next()).map_err(text)?;
     let empty = view.block.envelopes.is_empty();

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use catenary_crypto::Hash;
-use catenary_relay::{gateway::SubmitOutcome, query::TransactionName};
+use catenary_ledger::stores::IBC;
+use catenary_relay::{
+    gateway::{ProofRequest, SubmitOutcome},
+    query::TransactionName,
+};
 use catenary_runtime::{chain_tag, now};
 use catenary_store::index::{Engine, Index};
 use catenary_system::testing::{Bank, Settled, copy, files, root, run, settle, start, until};
@@ -92,6 +96,28 @@ fn a_lost_or_flipped_index_changes_nothing() {
         rebuilt += usize::from(!left.judge(folder.path(), &damage).is_empty());
     }
     assert!(rebuilt > PLACES / 2, "damage is said: {rebuilt}");
+}
+
+#[test]
+fn what_the_newest_header_names_can_be_proven_after_a_restart_from_a_checkpoint_of_its_own_height() {
+    let bank = Bank::new("one", now());
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let (node, _) = start(folder.path(), std::slice::from_ref(&bank)).await.unwrap();
+        settle(&node.chains()[0], bank.envelope(0)).await;
+        let before = node.stats().checkpoints;
+        until(async || node.stats().checkpoints > before).await;
+        node.stop().await;
+    });
+    run(async {
+        let (node, notices) = start(folder.path(), &[bank]).await.unwrap();
+        assert!(notices.is_empty(), "the checkpoint is used: {notices:?}");
+        let chain = &node.chains()[0];
+        let (newest, _) = root(chain).await;
+        let height = newest.previous().unwrap();
+        let request = ProofRequest { height, store: IBC, keys: vec![vec![0]] };
+        chain.prove(request).await.expect("an idle chain makes no later header");
+    });
 }
 
 /// Where the files of a folder are not zero.

@@ -49,6 +49,15 @@ impl State {
         state
     }
 
+    /// [`Self::restore`] for a height whose block is empty and so changed nothing: the state of the height before is the same,
+    /// and kept, since it is the newest one that a header names.
+    pub fn restore_sealed(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
+        let before = height.previous().expect("the genesis is no block");
+        let mut state = Self { height, ..Self::restore(before, content, replay) };
+        state.commit(BTreeMap::new());
+        state
+    }
+
     /// Makes the outcome of the next block state and returns its root, which the header after the block carries.
     pub fn apply(&mut self, executed: &Executed) -> Hash {
         assert_eq!(executed.height, self.height.next(), "blocks are applied in order");

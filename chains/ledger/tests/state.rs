@@ -36,6 +36,16 @@ fn a_checkpoint_restores_the_state_with_its_root() {
 }
 
 #[test]
+fn a_state_restored_after_its_seal_is_also_that_of_the_height_before() {
+    let mut chain = Chain::default();
+    assert!(chain.run(vec![call("one", "put key 1")]).succeeded());
+    let content = chain.state.content();
+    let restored = State::restore_sealed(Height(2), content, chain.state.replay().clone());
+    assert_eq!((restored.height(), restored.app_hash()), (Height(2), chain.state.app_hash()));
+    assert!(restored.stores().versions().eq([1, 2]), "the newest header shows the state after height 1");
+}
+
+#[test]
 fn recent_versions_stay_readable() {
     let mut chain = Chain::default();
     for _ in 0..VERSIONS_KEPT + 3 {
