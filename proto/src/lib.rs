@@ -5,6 +5,7 @@
 //! | `catenary.ledger.v1`, `admin.v1`, `asset.v1`, `packet.v1`, `transfer.v1` | what is hashed or signed: [`ledger`], [`admin`], [`asset`], [`packet`], [`transfer`] |
 //! | `tendermint.*` | headers, certificates and validator sets, CometBFT's own: [`tendermint`] |
 //! | `catenary.api.v1` | services, answers and errors: [`api`] |
+//! | `catenary.peer.v1` | what nodes of one chain say to each other: [`peer`] |
 //!
 //! A hashed message has one encoding, by the codec of `catenary-types`. A stock protobuf library that writes fields in order and
 //! leaves defaults out, as all do, writes the same bytes; `tests/canonical` proves it for every message.
@@ -29,7 +30,7 @@ pub use fault::{DOMAIN, Fault, gateway_error};
 pub use generated::{
     catenary::{
         admin::v1 as admin, api::v1 as api, asset::v1 as asset, ledger::v1 as ledger, packet::v1 as packet,
-        transfer::v1 as transfer,
+        peer::v1 as peer, transfer::v1 as transfer,
     },
     tendermint,
 };

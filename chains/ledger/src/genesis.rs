@@ -8,10 +8,12 @@ use crate::{
     state::State,
     stores::ADMIN,
 };
+use catenary_crypto::Hash;
 use catenary_state::Batch;
 use catenary_types::{
-    AccountId, Genesis, GenesisAccount, Height, IdError, Message, ValidatorSet,
-    genesis::{AccountKey, CONSENSUS_BFT, SUITE_ED25519_SHA256},
+    AccountId, Genesis, GenesisAccount, Height, IdError, Message, Organisation, ValidatorSet,
+    genesis::{AccountKey, CONSENSUS_BFT, GenesisRoots, SUITE_ED25519_SHA256},
+    limits::ROOTS_MAX,
 };
 use std::collections::BTreeMap;
 
@@ -52,8 +54,15 @@ impl Ledger {
         put(AdminKey::Parameters, genesis.parameters.encode())?;
         put(AdminKey::Validators, Validators { validators: set.validators().to_vec() }.encode())?;
         for organisation in genesis.organisations.iter().chain([&consortium()]) {
-            let record = OrganisationRecord { joined: Height(0), name: organisation.clone() };
+            let roots = roots(genesis, organisation)?;
+            let record = OrganisationRecord { joined: Height(0), name: organisation.clone(), roots };
             put(AdminKey::Organisation(organisation), record.encode())?;
+        }
+        let stranger =
+            genesis.roots.iter().find(|given| !genesis.organisations.contains(&given.organisation));
+        if let Some(GenesisRoots { organisation, .. }) = stranger {
+            let detail = format!("roots: {organisation} is no organisation of it");
+            return Err(GenesisError::Invalid(detail));
         }
         for instance in &genesis.instances {
             if self.apps.get(instance.kind.as_str()).is_none() {
@@ -70,6 +79,17 @@ impl Ledger {
         }
         Ok(State::genesis(BTreeMap::from([(ADMIN, changes)])))
     }
+}
+
+/// The authorities of an organisation.
+fn roots(genesis: &Genesis, organisation: &Organisation) -> Result<Vec<Hash>, GenesisError> {
+    let mut given = genesis.roots.iter().filter(|given| given.organisation == *organisation);
+    let roots = given.next().map(|given| given.roots.clone()).unwrap_or_default();
+    if given.next().is_some() || roots.len() > ROOTS_MAX {
+        let detail = format!("{organisation}: expected its roots once and at most {ROOTS_MAX}");
+        return Err(GenesisError::Invalid(detail));
+    }
+    Ok(roots)
 }
 
 fn supported(what: &'static str, expected: u32, actual: u32) -> Result<(), GenesisError> {

@@ -18,6 +18,7 @@ use crate::{
     overlay::{Overlay, View},
     stores::ADMIN,
 };
+use catenary_crypto::Hash;
 use catenary_types::{
     AccountId, AccountNumber, Address, DoubleVote, Height, InstanceName, Message, Organisation, Parameters,
     Timestamp, Validator, VoteKind,
@@ -147,6 +148,8 @@ catenary_types::message! {
         1 => joined: Height,
         /// Its name again: a record is never empty.
         2 => name: Organisation,
+        /// SHA-256 of the DER of each root certificate that certifies its nodes.
+        3 => roots: Vec<Hash>,
     }
 
     /// An app instance.
@@ -226,6 +229,11 @@ pub trait ReadRecords {
     /// An app instance.
     fn instance(&self, name: &InstanceName) -> Option<Instance> {
         self.record(&AdminKey::Instance(name))
+    }
+
+    /// A member of the consortium.
+    fn organisation(&self, name: &Organisation) -> Option<OrganisationRecord> {
+        self.record(&AdminKey::Organisation(name))
     }
 
     /// Whether an organisation is a member.

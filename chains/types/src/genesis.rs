@@ -92,6 +92,16 @@ crate::message! {
         10 => accounts: Vec<GenesisAccount>,
         /// First app instances.
         11 => instances: Vec<GenesisInstance>,
+        /// Certificate authorities of first members.
+        12 => roots: Vec<GenesisRoots>,
+    }
+
+    /// Which authorities certify the nodes of an organisation.
+    pub struct GenesisRoots {
+        /// The organisation.
+        1 => organisation: Organisation,
+        /// SHA-256 of the DER of each root certificate.
+        2 => roots: Vec<Hash>,
     }
 
     /// m-of-n keys that govern a chain.

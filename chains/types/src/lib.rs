@@ -31,7 +31,7 @@ pub use amount::Amount;
 pub use certificate::{Certificate, CertificateError, CommitSignature, SignedHeader};
 pub use envelope::{Block, Body, Call, Envelope, EnvelopeSignature};
 pub use equivocation::{DoubleVote, DoubleVoteError, ReportedVote};
-pub use genesis::{AccountKey, Committee, Genesis, GenesisAccount, GenesisInstance, Role};
+pub use genesis::{AccountKey, Committee, Genesis, GenesisAccount, GenesisInstance, GenesisRoots, Role};
 pub use header::{FormatError, Header};
 pub use ids::{
     AccountId, AccountNumber, Address, AssetId, ChainId, ChainName, IdError, InstanceName, Organisation,

@@ -26,6 +26,8 @@ pub const CALLS_MAX: usize = 1_000;
 pub const SIGNATURES_MAX: usize = 16;
 /// Keys of one account, past ones included.
 pub const ACCOUNT_KEYS_MAX: usize = 64;
+/// Certificate authorities of an organisation.
+pub const ROOTS_MAX: usize = 8;
 /// Bytes of one encoded envelope.
 pub const ENVELOPE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of all envelopes of one block.

@@ -23,6 +23,7 @@ pub fn genesis(name: &str, time: Timestamp, validators: Vec<Validator>) -> Genes
         organisations: Vec::new(),
         accounts: Vec::new(),
         instances: Vec::new(),
+        roots: Vec::new(),
     }
 }
 

@@ -55,6 +55,7 @@ fn genesis() -> Genesis {
             kind: "asset".parse().unwrap(),
             version: 1,
         }],
+        roots: Vec::new(),
     }
 }
 

@@ -230,6 +230,7 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
         organisations: vec![bank.organisation()],
         accounts: std::iter::once(operator).chain(routers).collect(),
         instances: kinds.map(instance).to_vec(),
+        roots: Vec::new(),
     }
 }
 

@@ -49,6 +49,7 @@ same_bytes! {
     catenary_types::genesis::GenesisRole => ledger::GenesisRole,
     catenary_types::AccountKey => ledger::AccountKey,
     catenary_types::GenesisInstance => ledger::GenesisInstance,
+    catenary_types::GenesisRoots => ledger::GenesisRoots,
     catenary_ledger::records::Account => ledger::Account,
     catenary_ledger::records::OrganisationRecord => ledger::OrganisationRecord,
     catenary_ledger::records::Instance => ledger::Instance,

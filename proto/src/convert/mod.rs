@@ -3,6 +3,7 @@
 mod canonical;
 mod gateway_service;
 mod ledger_service;
+mod peer_service;
 mod submit;
 mod views;
 

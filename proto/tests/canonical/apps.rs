@@ -6,6 +6,7 @@ use catenary_apps::{
     admin::{self as a, AdminCall},
     asset::{self as s, AssetCall},
 };
+use catenary_crypto::Hash;
 use catenary_ledger::records::Roles;
 use catenary_packet::ClientId;
 use catenary_proto::{
@@ -56,6 +57,16 @@ fn keys_and_members() -> Vec<Sample> {
         admin(
             AdminCall::SetRoles(a::SetRoles { account, roles: Roles::default().with(Role::Regulator) }),
             WireAdmin::SetRoles(wa::SetRoles { account: vec![8; 20], roles: 1 << 4 }),
+        ),
+        admin(
+            AdminCall::SetRoots(a::SetRoots {
+                organisation: "AB".parse().unwrap(),
+                roots: vec![Hash([6; 32]), Hash([7; 32])],
+            }),
+            WireAdmin::SetRoots(wa::SetRoots {
+                organisation: "AB".into(),
+                roots: vec![vec![6; 32], vec![7; 32]],
+            }),
         ),
     ]
 }

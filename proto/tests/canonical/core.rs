@@ -9,8 +9,8 @@ use catenary_ledger::{
 use catenary_proto::ledger;
 use catenary_types::{
     AccountId, AccountKey, Attribute, Body, Call, Committee, Envelope, EnvelopeSignature, Event, Genesis,
-    GenesisAccount, GenesisInstance, Height, Parameters, Receipt, RequestId, Role, Timestamp, Trust, TxId,
-    UnixSeconds, Validator, genesis::GenesisRole, receipt::ResultLeaf,
+    GenesisAccount, GenesisInstance, GenesisRoots, Height, Parameters, Receipt, RequestId, Role, Timestamp,
+    Trust, TxId, UnixSeconds, Validator, genesis::GenesisRole, receipt::ResultLeaf,
 };
 use proptest::prelude::*;
 
@@ -185,6 +185,7 @@ fn genesis() -> Sample {
             kind: "asset-kind".parse().unwrap(),
             version: 3,
         }],
+        roots: vec![GenesisRoots { organisation: "AB".parse().unwrap(), roots: vec![Hash([9; 32])] }],
     };
     let role = |role: ledger::Role| ledger::GenesisRole { role: role.into() };
     let wire = ledger::Genesis {
@@ -214,6 +215,7 @@ fn genesis() -> Sample {
             kind: "asset-kind".into(),
             version: 3,
         }],
+        roots: vec![ledger::GenesisRoots { organisation: "AB".into(), roots: vec![vec![9; 32]] }],
     };
     same(domain, wire)
 }
@@ -240,8 +242,12 @@ fn records() -> Vec<Sample> {
         },
     );
     let organisation = same(
-        records::OrganisationRecord { joined: Height(1), name: "AB".parse().unwrap() },
-        ledger::OrganisationRecord { joined: 1, name: "AB".into() },
+        records::OrganisationRecord {
+            joined: Height(1),
+            name: "AB".parse().unwrap(),
+            roots: vec![Hash([8; 32])],
+        },
+        ledger::OrganisationRecord { joined: 1, name: "AB".into(), roots: vec![vec![8; 32]] },
     );
     let instance = same(
         records::Instance { kind: "asset".parse().unwrap(), version: 1, active: true },

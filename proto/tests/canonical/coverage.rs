@@ -40,7 +40,10 @@ impl Schemas {
 
     /// Every message, field and enum value of what is hashed. An enum's zero is never written.
     pub fn hashed(&self) -> BTreeSet<String> {
-        let hashed = |name: &&String| name.starts_with("catenary.") && !name.starts_with("catenary.api.");
+        let hashed = |name: &&String| {
+            let spoken = ["catenary.api.", "catenary.peer."].iter().any(|package| name.starts_with(package));
+            name.starts_with("catenary.") && !spoken
+        };
         let mut parts = BTreeSet::new();
         for name in self.messages.keys().filter(hashed) {
             let fields = self.messages[name].field.iter();

@@ -58,7 +58,7 @@ impl Chain {
         let mut chain = Self { id, content: BTreeMap::new() };
         for organisation in ["AB", "YZ"] {
             let name: catenary_types::Organisation = organisation.parse().unwrap();
-            let record = OrganisationRecord { joined: Height(0), name: name.clone() };
+            let record = OrganisationRecord { joined: Height(0), name: name.clone(), roots: Vec::new() };
             chain.set(ADMIN, AdminKey::Organisation(&name).bytes(), record.encode());
         }
         chain.open("AB/1");

@@ -4,7 +4,7 @@ use super::{
     equivocation::replace_set,
     messages::{
         AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters,
-        SetRoles, SetValidators, SwitchInstance,
+        SetRoles, SetRoots, SetValidators, SwitchInstance,
     },
 };
 use crate::accounts::{AccountName, assert_is, put, replace_keys, require_member};
@@ -13,7 +13,11 @@ use catenary_ledger::{
     records::{Account, AdminKey, Instance, OrganisationRecord, ReadRecords, Roles, committee_account},
     stores::ADMIN,
 };
-use catenary_types::{AccountId, Message, Parameters, ValidatorSet, genesis::Role, limits::BLOCK_BYTES_MAX};
+use catenary_types::{
+    AccountId, Message, Parameters, ValidatorSet,
+    genesis::Role,
+    limits::{BLOCK_BYTES_MAX, ROOTS_MAX},
+};
 use std::collections::BTreeSet;
 
 /// Protocol versions that this code knows.
@@ -24,9 +28,24 @@ pub(super) fn admit_organisation(ctx: &mut Ctx<'_, '_>, call: &AdmitOrganisation
     if ctx.is_member(&call.organisation) {
         return Err(exists(format!("{} is a member", call.organisation)));
     }
-    let record = OrganisationRecord { joined: ctx.height(), name: call.organisation.clone() };
+    let record =
+        OrganisationRecord { joined: ctx.height(), name: call.organisation.clone(), roots: Vec::new() };
     ctx.put(ADMIN, AdminKey::Organisation(&call.organisation).bytes(), record.encode());
     ctx.emit("organisation_admitted", vec![attribute("organisation", &call.organisation)]);
+    Ok(())
+}
+
+pub(super) fn set_roots(ctx: &mut Ctx<'_, '_>, call: &SetRoots) -> Result<(), Failure> {
+    require_committee(ctx)?;
+    let missing = || Failure::new(Reason::NotFound, format!("organisation {}", call.organisation));
+    let record = ctx.organisation(&call.organisation).ok_or_else(missing)?;
+    if call.roots.len() > ROOTS_MAX {
+        let detail = format!("expected at most {ROOTS_MAX} roots, got {}", call.roots.len());
+        return Err(Failure::new(Reason::InvalidArgument, detail));
+    }
+    let record = OrganisationRecord { roots: call.roots.clone(), ..record };
+    ctx.put(ADMIN, AdminKey::Organisation(&call.organisation).bytes(), record.encode());
+    ctx.emit("roots_changed", vec![attribute("organisation", &call.organisation)]);
     Ok(())
 }
 
@@ -149,6 +168,7 @@ pub(super) fn access(caller: &Caller, message: &AdminCall) -> Access {
             keys(&sets, &[(ADMIN, AdminKey::equivocation(&call.votes).bytes())])
         }
         AdminCall::AdmitOrganisation(_)
+        | AdminCall::SetRoots(_)
         | AdminCall::SetRoles(_)
         | AdminCall::SetParameters(_)
         | AdminCall::SetValidators(_)

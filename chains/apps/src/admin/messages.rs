@@ -1,6 +1,7 @@
 //! Calls of the `admin` app.
 
 use crate::accounts::KeyGrant;
+use catenary_crypto::Hash;
 use catenary_ledger::records::Roles;
 use catenary_types::{
     AccountId, AccountNumber, DoubleVote, InstanceName, Organisation, Parameters, Validator,
@@ -31,6 +32,8 @@ catenary_types::oneof! {
         10 => Tick(Tick),
         /// Two votes of one validator for one step.
         11 => ReportEquivocation(ReportEquivocation),
+        /// New certificate authorities for an organisation.
+        12 => SetRoots(SetRoots),
     }
 }
 
@@ -114,5 +117,13 @@ catenary_types::message! {
     pub struct ReportEquivocation {
         /// The proof.
         1 => votes: DoubleVote,
+    }
+
+    /// Replaces the certificate authorities of an organisation.
+    pub struct SetRoots {
+        /// The organisation.
+        1 => organisation: Organisation,
+        /// SHA-256 of the DER of each root certificate that certifies its nodes.
+        2 => roots: Vec<Hash>,
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | Call | Who may |
 //! |---|---|
-//! | admit organisation, set roles, parameters, validators, add or switch instances | the committee (m of n keys) |
+//! | admit organisation, set its roots, roles, parameters, validators, add or switch instances | the committee (m of n keys) |
 //! | open an account, set its first keys, recover its keys | an operator of its organisation |
 //! | change an account's keys | the account itself, at its threshold |
 //! | tick | anybody known; admission limits it to one a second |
@@ -17,7 +17,7 @@ mod messages;
 
 pub use messages::{
     AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
-    SetParameters, SetRoles, SetValidators, SwitchInstance, Tick,
+    SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
 };
 
 use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, View};
@@ -45,6 +45,7 @@ impl App for Admin {
             }
             AdminCall::SetValidators(call) => 20 + 5 * call.validators.len() as u64,
             AdminCall::AdmitOrganisation(_)
+            | AdminCall::SetRoots(_)
             | AdminCall::SetRoles(_)
             | AdminCall::SetParameters(_)
             | AdminCall::AddInstance(_)
@@ -70,6 +71,7 @@ impl App for Admin {
             AdminCall::OpenAccount(call) => calls::open_account(ctx, &call),
             AdminCall::SetKeys(call) => calls::set_keys(ctx, &call),
             AdminCall::RecoverKeys(call) => calls::recover_keys(ctx, &call),
+            AdminCall::SetRoots(call) => calls::set_roots(ctx, &call),
             AdminCall::SetRoles(call) => calls::set_roles(ctx, &call),
             AdminCall::SetParameters(call) => calls::set_parameters(ctx, &call),
             AdminCall::SetValidators(call) => calls::set_validators(ctx, &call),

@@ -8,9 +8,10 @@ use catenary_apps::{
     accounts::{AccountName, KeyGrant},
     admin::{
         AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
-        SetParameters, SetRoles, SetValidators, SwitchInstance, Tick,
+        SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
     },
 };
+use catenary_crypto::Hash;
 use catenary_ledger::{
     Caller, Reason,
     conformance::Outcome,
@@ -59,8 +60,12 @@ fn decision() -> impl Strategy<Value = AdminCall> {
     let organisation = prop::sample::select(vec!["A", "C", "consortium"]);
     let account = accounts().prop_map(|name| name.id());
     prop_oneof![
-        organisation.prop_map(|name| {
+        organisation.clone().prop_map(|name| {
             AdminCall::AdmitOrganisation(AdmitOrganisation { organisation: name.parse().unwrap() })
+        }),
+        (organisation.clone(), 0..=9u8).prop_map(|(name, count)| {
+            let roots = (0..count).map(|byte| Hash([byte; 32])).collect();
+            AdminCall::SetRoots(SetRoots { organisation: name.parse().unwrap(), roots })
         }),
         (account, roles()).prop_map(|(account, roles)| AdminCall::SetRoles(SetRoles { account, roles })),
         parameters().prop_map(|parameters| AdminCall::SetParameters(SetParameters { parameters })),
@@ -111,6 +116,7 @@ fn kind(call: &AdminCall) -> (&'static str, bool) {
         AdminCall::Tick(_) => ("tick", false),
         AdminCall::ReportEquivocation(_) => ("report equivocation", false),
         AdminCall::AdmitOrganisation(_) => ("admit organisation", true),
+        AdminCall::SetRoots(_) => ("set roots", true),
         AdminCall::SetRoles(_) => ("set roles", true),
         AdminCall::SetParameters(_) => ("set parameters", true),
         AdminCall::SetValidators(_) => ("set validators", true),
@@ -206,7 +212,7 @@ fn no_order_of_calls_gives_anybody_more_than_he_was_granted() {
     TestRunner::new(config).run(&prop::collection::vec(step(), 1..40), run).unwrap();
     let outcomes = outcomes.into_inner();
     let succeeded = outcomes.iter().filter(|(_, reason)| reason.is_none()).count();
-    assert_eq!(succeeded, 11, "not every call ever succeeded: {outcomes:?}");
+    assert_eq!(succeeded, 12, "not every call ever succeeded: {outcomes:?}");
     for reason in [Reason::NotAuthorised, Reason::InvalidArgument, Reason::AlreadyExists, Reason::NotFound] {
         assert!(outcomes.iter().any(|(_, seen)| *seen == Some(reason)), "{reason:?} was never the reason");
     }

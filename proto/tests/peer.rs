@@ -1,0 +1,139 @@
+//! Every message between nodes reads back as it was, and whatever else comes names the field that is wrong.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may unwrap as tests do")]
+
+use catenary_consensus::{
+    Message, PolkaCertificate, PolkaSignature, Proposal, RoundCertificate, RoundCertificateKind,
+    RoundSignature, SignedProposal, SignedVote, ValueId, Vote,
+};
+use catenary_crypto::{Hash, Signature};
+use catenary_proto::peer::{self, frame::Message as Wire};
+use catenary_replica::{FetchedBlock, PeerMessage, PeerTip};
+use catenary_types::{Address, Block, Certificate, CommitSignature, Header, Height, Timestamp, VoteKind};
+use prost::Message as _;
+use std::sync::Arc;
+
+const VALIDATOR: Address = Address([3; 20]);
+const SIGNATURE: Signature = Signature([4; 64]);
+
+fn value() -> ValueId {
+    ValueId { block: Hash([1; 32]), time: Timestamp(2) }
+}
+
+fn vote(kind: VoteKind, value: Option<ValueId>) -> PeerMessage {
+    let vote = Vote { kind, height: Height(7), round: 1, value, validator: VALIDATOR };
+    PeerMessage::Consensus(Message::Vote(SignedVote { vote, signature: SIGNATURE }))
+}
+
+fn proposal(pol_round: Option<u32>) -> PeerMessage {
+    let proposal = Proposal { height: Height(7), round: 1, pol_round, value: value(), proposer: VALIDATOR };
+    PeerMessage::Consensus(Message::Proposal(SignedProposal { proposal, signature: SIGNATURE }))
+}
+
+fn round(kind: RoundCertificateKind) -> PeerMessage {
+    let entry = |kind, value| RoundSignature { kind, value, validator: VALIDATOR, signature: SIGNATURE };
+    let signatures = vec![entry(VoteKind::Prevote, Some(value())), entry(VoteKind::Precommit, None)];
+    let certificate = RoundCertificate { height: Height(7), round: 1, kind, signatures };
+    PeerMessage::Consensus(Message::Round(certificate))
+}
+
+fn block() -> Arc<Block> {
+    let hash = Hash([2; 32]);
+    let header = Header {
+        protocol_version: 1,
+        chain_id: "berka-0123456789abcdef-1".parse().unwrap(),
+        height: Height(7),
+        time: Timestamp(1_700_000_000_000_000_005),
+        last_block: Some(hash),
+        last_commit_hash: hash,
+        data_hash: hash,
+        validators_hash: hash,
+        next_validators_hash: hash,
+        consensus_hash: hash,
+        app_hash: hash,
+        last_results_hash: hash,
+        proposer: VALIDATOR,
+    };
+    Arc::new(Block { header, last_certificate: Some(certificate()), envelopes: vec![vec![1, 2], vec![3]] })
+}
+
+fn certificate() -> Certificate {
+    Certificate {
+        height: Height(7),
+        round: 2,
+        block: Hash([5; 32]),
+        signatures: vec![CommitSignature::Absent],
+    }
+}
+
+fn messages() -> Vec<PeerMessage> {
+    let polka = PolkaCertificate {
+        height: Height(7),
+        round: 1,
+        value: value(),
+        signatures: vec![PolkaSignature { validator: VALIDATOR, signature: SIGNATURE }],
+    };
+    vec![
+        vote(VoteKind::Prevote, Some(value())),
+        vote(VoteKind::Precommit, None),
+        proposal(None),
+        proposal(Some(0)),
+        PeerMessage::Consensus(Message::Polka(polka)),
+        round(RoundCertificateKind::Skip),
+        round(RoundCertificateKind::Precommit),
+        PeerMessage::Body(block()),
+        PeerMessage::Transactions(vec![vec![1], vec![2, 3]]),
+        PeerMessage::Tip(PeerTip { height: Height(9), app_hash: Hash([6; 32]) }),
+        PeerMessage::Fetch(Height(3)),
+        PeerMessage::Blocks(vec![FetchedBlock { block: block(), certificate: certificate() }]),
+    ]
+}
+
+#[test]
+fn every_message_reads_back() {
+    for message in messages() {
+        let frame = peer::Frame { chain: "a".into(), message: Some((&message).into()) };
+        let frame = peer::Frame::decode(frame.encode_to_vec().as_slice()).unwrap();
+        let read = PeerMessage::try_from(frame.message.unwrap()).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{message:?}"));
+    }
+}
+
+#[test]
+fn no_altered_byte_makes_a_conversion_panic() {
+    for message in messages() {
+        let frame = peer::Frame { chain: "a".into(), message: Some((&message).into()) };
+        let bytes = frame.encode_to_vec();
+        for at in 0..bytes.len() {
+            let mut bytes = bytes.clone();
+            bytes[at] ^= 0x81;
+            let wire = peer::Frame::decode(bytes.as_slice()).ok().and_then(|frame| frame.message);
+            if let Some(Ok(read)) = wire.map(PeerMessage::try_from) {
+                assert_eq!(Wire::from(&read), Wire::from(&PeerMessage::try_from(Wire::from(&read)).unwrap()));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_out_of_bounds_is_refused_by_name() {
+    let signature = peer::PolkaSignature { validator: vec![0; 20], signature: vec![0; 64] };
+    let polka = |count, block: usize| peer::PolkaCertificate {
+        height: 1,
+        round: 0,
+        value: Some(peer::Value { block: vec![0; block], time: 1 }),
+        signatures: vec![signature.clone(); count],
+    };
+    let vote = peer::Vote { kind: 3, validator: vec![0; 20], signature: vec![0; 64], ..Default::default() };
+    let wrong = [
+        (Wire::Polka(polka(129, 32)), "signatures: expected at most 128, got 129"),
+        (Wire::Polka(polka(1, 31)), "value.block: expected 32 bytes, got 31"),
+        (Wire::Vote(vote), "kind: expected a vote kind of 1 or 2, got 3"),
+        (Wire::Blocks(peer::Blocks { blocks: vec![peer::CertifiedBlock::default()] }), "certificate"),
+        (Wire::Proposal(peer::Proposal::default()), "signature: expected 64 bytes, got 0"),
+        (Wire::Body(vec![0xff]), "body: "),
+    ];
+    for (wire, expected) in wrong {
+        let error = PeerMessage::try_from(wire).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{error}");
+    }
+}
