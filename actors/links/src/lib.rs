@@ -4,7 +4,8 @@
 //! [`GrpcChain`] over the node's gRPC services. [`Directory`] finds chains by id or by name. Nothing above can tell
 //! which kind it holds, and the tests run over both.
 //!
-//! How nodes of one chain reach each other: [`WireEnd`], a pair of bounded queues of frames, whatever carries them.
+//! How nodes of one chain reach each other: [`WireEnd`], a pair of bounded queues of frames, whatever carries them; between
+//! processes [`peers`] carries them over mutual TLS.
 //!
 //! # Invariants
 //!
@@ -15,6 +16,7 @@
 mod client;
 mod directory;
 mod grpc;
+pub mod peers;
 mod wire;
 
 pub use client::{BlockStream, ChainClient, Reply};

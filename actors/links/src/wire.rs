@@ -1,7 +1,7 @@
 //! A link between two nodes: frames of all chains, in order, in both directions.
 //!
-//! A link is a pair of bounded queues, whatever carries them. [`pair`] joins two nodes of one process; [`Impairment`]
-//! makes such a link slow or lossy, [`Switch`] silences it.
+//! A link is a pair of bounded queues, whatever carries them. [`pair`] joins two nodes of one process, [`crate::peers`] those
+//! of two; [`Impairment`] makes a link within a process slow or lossy, [`Switch`] silences it.
 
 use catenary_replica::PeerMessage;
 use catenary_types::ChainId;

@@ -6,6 +6,7 @@ use ed25519_zebra::{
 };
 use std::{
     fmt,
+    str::FromStr,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -59,6 +60,25 @@ impl Signature {
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text that is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected a key of 64 hexadecimal digits")]
+pub struct ParseKeyError;
+
+impl FromStr for PublicKey {
+    type Err = ParseKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseKeyError> {
+        let digits = text.len() == 64 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let pair = std::str::from_utf8(pair).map_err(|_| ParseKeyError)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| ParseKeyError)?;
+        }
+        if digits { Ok(Self(key)) } else { Err(ParseKeyError) }
     }
 }
 

@@ -19,8 +19,8 @@ mod merkle;
 
 pub use batch::BatchVerifier;
 pub use ed25519::{
-    PublicKey, Signature, SigningKey, VerificationItem, VerifyError, address, signatures_verified, verify,
-    verify_batch,
+    ParseKeyError, PublicKey, Signature, SigningKey, VerificationItem, VerifyError, address,
+    signatures_verified, verify, verify_batch,
 };
 pub use hash::{Hash, Hasher, sha256, sha256_parts};
 pub use merkle::{empty_root, inner_hash, leaf_hash, merkle_root};
