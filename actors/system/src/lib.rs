@@ -7,9 +7,11 @@
 //! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
 
 mod node;
+mod peers;
 mod resume;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};
+pub use peers::NodePeers;
 pub use resume::{ResumeError, resume_voting};

@@ -63,6 +63,11 @@ impl<'a> AdminKey<'a> {
 }
 
 impl AdminKey<'_> {
+    /// Whether bytes are the key of an organisation.
+    pub(crate) fn is_organisation(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&2)
+    }
+
     /// The bytes under which the record stands.
     pub fn bytes(&self) -> Vec<u8> {
         let text = |tag: u8, text: &str| {

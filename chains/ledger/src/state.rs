@@ -3,12 +3,13 @@
 use crate::{
     execute::Executed,
     overlay::View,
+    records::{AdminKey, OrganisationRecord},
     replay::ReplayWindow,
     stores::{ADMIN, ASSET, CLIENTS, IBC, INDEX, REPLAY},
 };
 use catenary_crypto::Hash;
 use catenary_state::{Batch, Changes, Multistore, StoreKind, StoreName};
-use catenary_types::Height;
+use catenary_types::{Height, Message, Organisation};
 use std::collections::BTreeMap;
 
 /// How many versions behind the latest stay readable and provable.
@@ -22,6 +23,8 @@ pub struct State {
     replay: ReplayWindow,
     height: Height,
     app_hash: Hash,
+    /// What the `admin` store says of members, at hand: nodes ask for all of them at once.
+    organisations: BTreeMap<Organisation, OrganisationRecord>,
 }
 
 impl State {
@@ -44,7 +47,8 @@ impl State {
     /// [`Self::app_hash`] with the header before trusting it.
     pub fn restore(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
         let stores = Multistore::new(&Self::STORES).expect("the list of stores is well formed");
-        let mut state = Self { stores, replay, height, app_hash: Hash::default() };
+        let mut state =
+            Self { stores, replay, height, app_hash: Hash::default(), organisations: BTreeMap::new() };
         state.commit(content);
         state
     }
@@ -71,6 +75,12 @@ impl State {
     }
 
     fn commit(&mut self, stores: BTreeMap<StoreName, Batch>) {
+        let changed = stores.get(&ADMIN).into_iter().flatten();
+        let members = changed.filter(|(key, _)| AdminKey::is_organisation(key)).filter_map(|(_, value)| {
+            // What does not decode has another root than the header says, and is not used.
+            OrganisationRecord::decode(value.as_deref()?).ok()
+        });
+        self.organisations.extend(members.map(|record| (record.name.clone(), record)));
         let external_roots = BTreeMap::from([(REPLAY, self.replay.root())]);
         let changes = Changes { stores, external_roots };
         self.app_hash =
@@ -101,6 +111,11 @@ impl State {
             entries.map(|(key, value)| (key.to_vec(), Some(value.to_vec()))).collect()
         };
         trees.map(|(name, _)| (*name, batch(*name))).collect()
+    }
+
+    /// The members of the consortium.
+    pub fn organisations(&self) -> &BTreeMap<Organisation, OrganisationRecord> {
+        &self.organisations
     }
 
     /// Ids of recent transactions.
