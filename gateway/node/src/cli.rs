@@ -3,13 +3,15 @@
 use crate::{
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
+    node, operate,
+    testnet::Testnet,
 };
 use anyhow::{Context as _, Result, ensure};
 use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
 use catenary_store::DataDir;
 use catenary_system::resume_voting;
-use catenary_types::ChainId;
+use catenary_types::{ChainId, ChainName};
 use clap::{Args, Parser, Subcommand};
 use std::{
     fs,
@@ -36,8 +38,93 @@ enum Command {
     Dev(DevArgs),
     /// Check a demo's evidence offline and come to the same sums.
     Verify(VerifyArgs),
+    /// Write everything that a test network of several nodes needs: keys, certificates, genesis documents, configurations.
+    Testnet(TestnetArgs),
+    /// Run a node.
+    Node(ConfigArg),
+    /// Look into a node's configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Look after lanes.
+    #[command(subcommand)]
+    Lanes(LanesCommand),
+    /// Look after chains.
+    #[command(subcommand)]
+    Chain(ChainCommand),
     /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
     ResumeVoting(ResumeVotingArgs),
+}
+
+#[derive(Debug, Args)]
+struct TestnetArgs {
+    /// Nodes; each is a validator of every chain.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    nodes: u16,
+    /// Organisations, each with an authority of its own; one for each node if left out.
+    #[arg(long, value_name = "N")]
+    orgs: Option<u16>,
+    /// The chains, for example a,b,c; a lane leads between every two.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
+    chains: Vec<ChainName>,
+    /// The first port: node n takes this plus 10 n for nodes, and the next one for clients.
+    #[arg(long, value_name = "PORT", default_value_t = 7_100)]
+    port: u16,
+    /// Where to write; must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// The node's configuration.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration and every file that it names, and start nothing.
+    Check(ConfigArg),
+    /// Print the configuration as it is in force, environment included. Keys are named by their files and never shown.
+    Show(ConfigArg),
+    /// Say what a key means, or all of them.
+    Explain {
+        /// For example peers.revoked.
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum LanesCommand {
+    /// Open the lanes of a node's router: create the clients at both ends. What is open stays as it is.
+    Open {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// File with the key of the account `operator` of the router's organisation.
+        #[arg(long, value_name = "FILE")]
+        operator: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ChainCommand {
+    /// The chains of a node, with height, state and what each is doing.
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// How to print.
+        #[arg(short, long, value_enum, default_value = "table")]
+        output: Output,
+    },
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// The nodes that a network runs on.
@@ -183,6 +270,19 @@ pub fn main() -> ExitCode {
             run_verify(orders.as_deref(), months, &evidence)
         }
         Command::ResumeVoting(args) => run_resume_voting(&args),
+        Command::Testnet(args) => run_testnet(args),
+        Command::Node(args) => done(actix::System::new().block_on(node::run(&args.config))),
+        Command::Config(ConfigCommand::Check(args)) => done(node::check(&args.config)),
+        Command::Config(ConfigCommand::Show(args)) => done(operate::show(&args.config)),
+        Command::Config(ConfigCommand::Explain { key }) => {
+            done(node::config::explain(key.as_deref()).map(|text| print!("{text}")))
+        }
+        Command::Lanes(LanesCommand::Open { config, operator }) => {
+            done(actix::System::new().block_on(operate::open_lanes(&config.config, &operator)))
+        }
+        Command::Chain(ChainCommand::List { config, output }) => {
+            done(actix::System::new().block_on(operate::list_chains(&config.config, output)))
+        }
         Command::Dev(DevArgs { nodes, listen, data, links }) => {
             let cluster = nodes.config(data, 0, false);
             actix::System::new().block_on(demo::dev(&cluster, links, listen)).map(|()| ExitCode::SUCCESS)
@@ -192,6 +292,17 @@ pub fn main() -> ExitCode {
         eprintln!("catenary: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn done(outcome: Result<()>) -> Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {
+    let testnet = Testnet { nodes, organisations: orgs.unwrap_or(nodes), chains, port, out };
+    testnet.write(catenary_runtime::now())?;
+    println!("{} holds {nodes} nodes: ./start, ./status, ./stop", testnet.out.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_demo(args: DemoArgs) -> Result<ExitCode> {

@@ -8,10 +8,15 @@
 mod cli;
 mod cluster;
 mod demo;
+mod keys;
 mod network;
+mod node;
+mod operate;
+mod pki;
 mod serve;
 mod setup;
 mod submitter;
+mod testnet;
 
 use std::process::ExitCode;
 

@@ -18,6 +18,10 @@ use catenary_types::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
+/// The apps of every chain.
+pub const KINDS: [&str; 4] =
+    [catenary_apps::admin::KIND, catenary_apps::asset::KIND, catenary_packet::KIND, catenary_transfer::KIND];
+
 /// Routers that a chain knows.
 pub const ROUTERS: usize = 2;
 
@@ -203,12 +207,6 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
         kind: kind.parse().expect("kinds are instance names"),
         version: 1,
     };
-    let kinds = [
-        catenary_apps::admin::KIND,
-        catenary_apps::asset::KIND,
-        catenary_packet::KIND,
-        catenary_transfer::KIND,
-    ];
     let validator = |number: usize| {
         let public_key = SigningKey::from_seed(&validator_seed(bank, number)).public_key();
         Validator { public_key, power: 10 }
@@ -229,7 +227,7 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
         },
         organisations: vec![bank.organisation()],
         accounts: std::iter::once(operator).chain(routers).collect(),
-        instances: kinds.map(instance).to_vec(),
+        instances: KINDS.map(instance).to_vec(),
         roots: Vec::new(),
     }
 }

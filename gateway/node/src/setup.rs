@@ -32,7 +32,9 @@ pub fn asset() -> AssetId {
 
 /// Clients and counterparties of all lanes.
 pub async fn lanes(chains: &[Arc<dyn ChainClient>]) -> Result<()> {
-    let headers = try_join_all(Bank::all().map(|bank| first_header(&chains[bank.0], bank))).await?;
+    let headers =
+        try_join_all(Bank::all().map(async |bank| first_header(&*chains[bank.0], &bank.operator()).await))
+            .await?;
     let home = create_clients(
         Bank::partners()
             .map(|partner| (&headers[partner.0], partner.client_at_home(), Bank::client_of_home())),
@@ -47,13 +49,16 @@ pub async fn lanes(chains: &[Arc<dyn ChainClient>]) -> Result<()> {
 }
 
 /// A header to start a client from: an idle new chain has none, so it is asked for one.
-async fn first_header(chain: &Arc<dyn ChainClient>, bank: Bank) -> Result<HeaderView> {
+pub async fn first_header(chain: &dyn ChainClient, operator: &Holder) -> Result<HeaderView> {
     let tick = call(admin::KIND, &AdminCall::Tick(Tick {}));
-    once(&**chain, &bank.operator(), "first-header", vec![tick]).await?;
+    once(chain, operator, "first-header", vec![tick]).await?;
     Ok(chain.header(None).await?)
 }
 
-fn create_clients<'a>(lanes: impl IntoIterator<Item = (&'a HeaderView, ClientId, ClientId)>) -> Vec<Call> {
+/// Creates clients of chains from their headers and registers their counterparties, in this order.
+pub fn create_clients<'a>(
+    lanes: impl IntoIterator<Item = (&'a HeaderView, ClientId, ClientId)>,
+) -> Vec<Call> {
     let calls = lanes.into_iter().flat_map(|(header, client, counterparty)| {
         let create = CreateClient::new(&header.signed, &header.validators, TRUSTING_PERIOD_S);
         let register = RegisterCounterparty { client, counterparty };

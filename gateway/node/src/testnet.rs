@@ -1,0 +1,312 @@
+//! `catenary testnet`: everything that a network of several nodes needs, in a folder.
+//!
+//! ```text
+//! OUT/organisations/ORG1/  ca.pem ca.key operator.key committee.key
+//! OUT/genesis/             a.genesis b.genesis
+//! OUT/node-0/              node.toml keys/ tls/
+//! OUT/                     start stop status
+//! ```
+
+use crate::{
+    keys::{self, Seed, new_seed, write_secret},
+    network,
+    node::config::{
+        ApiSection, ChainSection, LaneSection, NodeFile, NodeSection, PeerSection, PeersSection,
+        RouterSection,
+    },
+    pki::Authority,
+};
+use anyhow::{Context as _, Result, ensure};
+use catenary_crypto::{PublicKey, SigningKey};
+use catenary_links::peers::NodeName;
+use catenary_packet::ClientId;
+use catenary_types::{
+    ChainName, Committee, Genesis, GenesisAccount, GenesisInstance, GenesisRoots, Message, Organisation,
+    Parameters, Role, Timestamp, Validator,
+    genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
+};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// Account numbers that every organisation has on every chain.
+pub const OPERATOR: &str = "operator";
+pub const ROUTER: &str = "router";
+/// A standby router leaves packets to the one before it for so long.
+const PATIENCE_MS: u64 = 2_000;
+/// Where the files of an organisation and of the genesis documents lie.
+const ORGANISATIONS: &str = "organisations";
+const GENESIS: &str = "genesis";
+
+/// What a test network is.
+pub struct Testnet {
+    /// Where it is written.
+    pub out: PathBuf,
+    /// How many nodes; each is a validator of every chain.
+    pub nodes: u16,
+    /// How many organisations; nodes are dealt to them in turn.
+    pub organisations: u16,
+    /// The chains.
+    pub chains: Vec<ChainName>,
+    /// The first port: node `n` takes this plus 10 n for nodes and the next for clients.
+    pub port: u16,
+}
+
+struct Member {
+    organisation: Organisation,
+    authority: Authority,
+    operator: Seed,
+    router: Seed,
+    committee: Seed,
+}
+
+struct Machine {
+    node: Seed,
+    validator: Seed,
+}
+
+impl Testnet {
+    /// Writes everything. The folder must be new or empty.
+    pub fn write(&self, now: Timestamp) -> Result<()> {
+        let organisations = usize::from(self.organisations);
+        ensure!((1..=self.nodes).contains(&self.organisations), "expected 1 to {} organisations", self.nodes);
+        ensure!(!self.chains.is_empty(), "expected at least one chain");
+        let highest = u32::from(self.port) + 10 * u32::from(self.nodes);
+        ensure!(highest <= u32::from(u16::MAX), "the ports would end at {highest}");
+        let occupied = fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some());
+        ensure!(!occupied, "{} is not empty", self.out.display());
+        let members = (1..=organisations).map(Member::new).collect::<Result<Vec<_>>>()?;
+        let machines: Vec<_> = (0..self.nodes).map(|_| Machine::new()).collect();
+        for member in &members {
+            member.write(&self.out.join(ORGANISATIONS).join(member.organisation.as_str()))?;
+        }
+        fs::create_dir_all(self.out.join(GENESIS))?;
+        for chain in &self.chains {
+            let genesis = genesis(chain, now, &members, &machines);
+            write(&self.genesis(chain), &genesis.encode())?;
+        }
+        for number in 0..usize::from(self.nodes) {
+            self.write_node(number, &members, &machines)?;
+        }
+        self.write_scripts()
+    }
+
+    fn genesis(&self, chain: &ChainName) -> PathBuf {
+        self.out.join(GENESIS).join(format!("{chain}.genesis"))
+    }
+
+    fn address(&self, node: usize, door: u16) -> SocketAddr {
+        let node = u16::try_from(node).expect("nodes are counted in 16 bits");
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port + 10 * node + door)
+    }
+
+    fn write_node(&self, number: usize, members: &[Member], machines: &[Machine]) -> Result<()> {
+        let folder = self.out.join(format!("node-{number}"));
+        let (machine, member) = (&machines[number], &members[number % members.len()]);
+        for part in ["keys", "tls/revoked"] {
+            fs::create_dir_all(folder.join(part))?;
+        }
+        let validator_key = folder.join("keys/validator.key");
+        keys::write(&folder.join("keys/node.key"), &machine.node)?;
+        keys::write(&validator_key, &machine.validator)?;
+        write(&keys::unused_mark(&validator_key), b"")?;
+        keys::write(&folder.join("keys/router.key"), &member.router)?;
+        let name = NodeName { organisation: member.organisation.clone(), key: public_key(&machine.node) };
+        let certified = member.authority.certify(&name)?;
+        write(&folder.join("tls/node.pem"), certified.certificates.as_bytes())?;
+        write_secret(&folder.join("tls/node.key"), &certified.key)?;
+        for member in members {
+            let list = folder.join("tls/revoked").join(format!("{}.pem", member.organisation));
+            write(&list, member.authority.nothing_revoked()?.as_bytes())?;
+        }
+        let text = toml(&self.node_file(number, member, machines));
+        write(&folder.join("node.toml"), text.as_bytes())
+    }
+
+    fn node_file(&self, number: usize, member: &Member, machines: &[Machine]) -> NodeFile {
+        let others = machines.iter().enumerate().filter(|(other, _)| *other != number);
+        let peer = |(other, machine): (usize, &Machine)| PeerSection {
+            key: public_key(&machine.node).to_string(),
+            address: self.address(other, 0).to_string(),
+        };
+        let chain =
+            |chain: &ChainName| ChainSection { genesis: format!("../{GENESIS}/{chain}.genesis").into() };
+        NodeFile {
+            node: NodeSection {
+                data: "data".into(),
+                key: "keys/node.key".into(),
+                validator_key: Some("keys/validator.key".into()),
+            },
+            peers: PeersSection {
+                listen: self.address(number, 0),
+                certificate: "tls/node.pem".into(),
+                tls_key: "tls/node.key".into(),
+                revoked: Some("tls/revoked".into()),
+                nodes: others.map(peer).collect(),
+            },
+            api: ApiSection { listen: self.address(number, 1) },
+            chains: self.chains.iter().map(chain).collect(),
+            router: Some(RouterSection {
+                organisation: member.organisation.to_string(),
+                account: ROUTER.into(),
+                key: "keys/router.key".into(),
+                patience_ms: number as u64 * PATIENCE_MS,
+                lanes: lanes(&self.chains),
+            }),
+        }
+    }
+
+    fn write_scripts(&self) -> Result<()> {
+        let last = self.nodes - 1;
+        let head = format!(
+            "#!/bin/sh\n# CATENARY names the binary if it is not on the path.\ncd \"$(dirname \"$0\")\"\nnodes=$(seq 0 {last})\n"
+        );
+        let start = "for n in $nodes; do\n  nohup \"${CATENARY:-catenary}\" node --config node-$n/node.toml >>node-$n/log 2>&1 &\n  \
+             echo $! >node-$n/pid\ndone\n\"${CATENARY:-catenary}\" lanes open --config node-0/node.toml --operator \
+             organisations/ORG1/operator.key\n";
+        let stop = "for n in $nodes; do\n  [ -f node-$n/pid ] && kill \"$(cat node-$n/pid)\" && rm node-$n/pid\ndone\n";
+        let status = "for n in $nodes; do\n  echo \"node-$n\"\n  \"${CATENARY:-catenary}\" chain list --config node-$n/node.toml\ndone\n";
+        for (name, body) in [("start", start), ("stop", stop), ("status", status)] {
+            let path = self.out.join(name);
+            write(&path, format!("{head}{body}").as_bytes())?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    fn new(number: usize) -> Result<Self> {
+        let organisation: Organisation = format!("ORG{number}").parse()?;
+        let authority = Authority::new(&organisation)?;
+        Ok(Self { organisation, authority, operator: new_seed(), router: new_seed(), committee: new_seed() })
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder)?;
+        write(&folder.join("ca.pem"), self.authority.pem().as_bytes())?;
+        write_secret(&folder.join("ca.key"), &self.authority.key_pem())?;
+        keys::write(&folder.join("operator.key"), &self.operator)?;
+        keys::write(&folder.join("committee.key"), &self.committee)
+    }
+
+    fn accounts(&self) -> [GenesisAccount; 2] {
+        let account = |number: &str, seed: &Seed, roles: &[Role]| GenesisAccount {
+            organisation: self.organisation.clone(),
+            number: number.parse().expect("a well-formed account number"),
+            threshold: 1,
+            keys: vec![AccountKey::ed25519(public_key(seed))],
+            roles: roles.iter().map(|role| GenesisRole { role: *role }).collect(),
+        };
+        let operator = [Role::Issuer, Role::Operator, Role::Regulator];
+        [account(OPERATOR, &self.operator, &operator), account(ROUTER, &self.router, &[Role::Relayer])]
+    }
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { node: new_seed(), validator: new_seed() }
+    }
+}
+
+/// A lane between every two chains: on each chain the clients are numbered in the order of the others.
+pub fn lanes(chains: &[ChainName]) -> Vec<LaneSection> {
+    let client = |own: usize, other: usize| {
+        ClientId::bft((if other < own { other } else { other - 1 }) as u64).to_string()
+    };
+    let pairs = (0..chains.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+    let lane = |(first, second): (usize, usize)| LaneSection {
+        chains: [chains[first].to_string(), chains[second].to_string()],
+        clients: [client(first, second), client(second, first)],
+    };
+    pairs.map(lane).collect()
+}
+
+fn genesis(name: &ChainName, time: Timestamp, members: &[Member], machines: &[Machine]) -> Genesis {
+    let instance = |kind: &str| GenesisInstance {
+        name: kind.parse().expect("kinds are instance names"),
+        kind: kind.parse().expect("kinds are instance names"),
+        version: 1,
+    };
+    let validator = |machine: &Machine| Validator { public_key: public_key(&machine.validator), power: 10 };
+    let roots = |member: &Member| GenesisRoots {
+        organisation: member.organisation.clone(),
+        roots: vec![member.authority.root()],
+    };
+    Genesis {
+        name: name.clone(),
+        revision: 1,
+        suite: SUITE_ED25519_SHA256,
+        consensus: CONSENSUS_BFT,
+        time,
+        parameters: Parameters::for_group_of(machines.len()),
+        validators: machines.iter().map(validator).collect(),
+        committee: Committee {
+            threshold: u32::try_from(members.len() / 2 + 1).expect("few organisations"),
+            keys: members.iter().map(|member| public_key(&member.committee)).collect(),
+        },
+        organisations: members.iter().map(|member| member.organisation.clone()).collect(),
+        accounts: members.iter().flat_map(Member::accounts).collect(),
+        instances: network::KINDS.map(instance).to_vec(),
+        roots: members.iter().map(roots).collect(),
+    }
+}
+
+fn public_key(seed: &Seed) -> PublicKey {
+    SigningKey::from_seed(seed).public_key()
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("writing {}", path.display()))
+}
+
+/// The configuration as an operator wants to read it.
+fn toml(file: &NodeFile) -> String {
+    let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
+    let path = |path: &Path| quoted(&path.display());
+    let NodeFile { node, peers, api, chains, router } = file;
+    let mut text = format!(
+        "# `catenary config explain` says what each key means; CATENARY__API__LISTEN replaces api.listen, and so on.\n\
+         # Paths are relative to this file.\n\n\
+         [node]\ndata = {}\nkey = {}\n# Votes on every chain whose validators name it.\nvalidator_key = {}\n\n\
+         [peers]\nlisten = {}\ncertificate = {}\ntls_key = {}\nrevoked = {}\n\n\
+         # For clients; without TLS.\n[api]\nlisten = {}\n",
+        path(&node.data),
+        path(&node.key),
+        path(node.validator_key.as_deref().unwrap_or(Path::new(""))),
+        quoted(&peers.listen),
+        path(&peers.certificate),
+        path(&peers.tls_key),
+        path(peers.revoked.as_deref().unwrap_or(Path::new(""))),
+        quoted(&api.listen),
+    );
+    for PeerSection { key, address } in &peers.nodes {
+        text += &format!("\n[[peers.nodes]]\nkey = {}\naddress = {}\n", quoted(key), quoted(address));
+    }
+    for ChainSection { genesis } in chains {
+        text += &format!("\n[[chains]]\ngenesis = {}\n", path(genesis));
+    }
+    if let Some(router) = router {
+        text += &format!(
+            "\n# Several routers of one network do no harm: who has patience leaves packets to the others first.\n\
+             [router]\norganisation = {}\naccount = {}\nkey = {}\npatience_ms = {}\n",
+            quoted(&router.organisation),
+            quoted(&router.account),
+            path(&router.key),
+            router.patience_ms
+        );
+        for LaneSection { chains: [one, other], clients: [client, counterparty] } in &router.lanes {
+            text += &format!(
+                "\n[[router.lanes]]\nchains = [{}, {}]\nclients = [{}, {}]\n",
+                quoted(one),
+                quoted(other),
+                quoted(client),
+                quoted(counterparty)
+            );
+        }
+    }
+    text
+}
