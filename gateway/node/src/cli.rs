@@ -4,7 +4,7 @@ use crate::{
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
     node, operate,
-    testnet::Testnet,
+    testnet::{self, Testnet},
 };
 use anyhow::{Context as _, Result, ensure};
 use catenary_links::Impairment;
@@ -218,6 +218,11 @@ struct DemoArgs {
     /// Join the silenced nodes again after this time; without it they stay silent.
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, requires = "silence")]
     silence_for: Option<Duration>,
+    /// Run each node as a process of its own, one for each organisation, over links with mutual TLS; half-way the process that
+    /// clients use is killed, and started again two seconds later.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=16),
+        conflicts_with_all = ["validators", "link_delay", "link_loss", "links", "rough", "silence"])]
+    processes: Option<u8>,
     /// Seed of `--rough`.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -299,8 +304,11 @@ fn done(outcome: Result<()>) -> Result<ExitCode> {
 }
 
 fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {
-    let testnet = Testnet { nodes, organisations: orgs.unwrap_or(nodes), chains, port, out };
-    testnet.write(catenary_runtime::now())?;
+    let now = catenary_runtime::now();
+    let organisations = usize::from(orgs.unwrap_or(nodes));
+    let (doors, lanes) = (testnet::doors(nodes, port)?, testnet::mesh(&chains));
+    let testnet = Testnet { out, doors, organisations, chains, lanes };
+    testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))?;
     println!("{} holds {nodes} nodes: ./start, ./status, ./stop", testnet.out.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -308,11 +316,16 @@ fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> R
 fn run_demo(args: DemoArgs) -> Result<ExitCode> {
     let bytes = orders_or_berka(args.orders.as_deref())?;
     let freeze = args.freeze.iter().map(|text| parse_freeze(text)).collect::<Result<_>>()?;
+    let cluster = args.nodes.config(args.data, args.seed, args.silence > 0);
     let options = Options {
         orders: read(&bytes),
         months: args.months,
         freeze,
-        cluster: args.nodes.config(args.data, args.seed, args.silence > 0),
+        cluster: ClusterConfig {
+            validators: args.processes.map_or(cluster.validators, usize::from),
+            ..cluster
+        },
+        processes: args.processes.is_some(),
         silence: Silence { nodes: usize::from(args.silence), duration: args.silence_for },
         links: args.links,
         rough: args.rough.then_some(args.seed),

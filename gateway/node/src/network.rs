@@ -12,15 +12,25 @@ use catenary_runtime::{ChainDefinition, Reporter};
 use catenary_store::DataDir;
 use catenary_transfer::Transfer;
 use catenary_types::{
-    AccountId, AccountNumber, Committee, Genesis, GenesisAccount, GenesisInstance, Message, Organisation,
-    Parameters, Role, Timestamp, Validator,
+    AccountId, AccountNumber, ChainName, Committee, Genesis, GenesisAccount, GenesisInstance, Message,
+    Organisation, Parameters, Role, Timestamp, Validator,
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The apps of every chain.
-pub const KINDS: [&str; 4] =
+const KINDS: [&str; 4] =
     [catenary_apps::admin::KIND, catenary_apps::asset::KIND, catenary_packet::KIND, catenary_transfer::KIND];
+
+/// One instance of each app.
+pub fn instances() -> Vec<GenesisInstance> {
+    let instance = |kind: &str| GenesisInstance {
+        name: kind.parse().expect("kinds are instance names"),
+        kind: kind.parse().expect("kinds are instance names"),
+        version: 1,
+    };
+    KINDS.map(instance).to_vec()
+}
 
 /// Routers that a chain knows.
 pub const ROUTERS: usize = 2;
@@ -49,6 +59,11 @@ impl Bank {
     /// The bank's code.
     pub fn name(self) -> &'static str {
         if self == Self::HOME { HOME } else { BANKS[self.0 - 1] }
+    }
+
+    /// The name of its chain.
+    pub fn chain(self) -> ChainName {
+        self.name().to_lowercase().parse().expect("bank codes are chain names")
     }
 
     /// The bank as an organisation of its chain.
@@ -151,9 +166,12 @@ pub fn genesis_documents(folders: &[DataDir], now: Timestamp) -> Result<Vec<Docu
         }
     }
     let mut document = |bank: Bank| {
-        let stored = stored.remove(&bank.name().to_lowercase());
+        let stored = stored.remove(bank.chain().as_str());
         let is_new = stored.is_none();
-        Document { genesis: stored.unwrap_or_else(|| genesis(bank, now, folders.len())), is_new }
+        Document {
+            genesis: stored.unwrap_or_else(|| genesis(bank, now, sandbox_validators(bank, folders.len()))),
+            is_new,
+        }
     };
     Ok(Bank::all().map(&mut document).collect())
 }
@@ -192,7 +210,16 @@ fn validator_seed(bank: Bank, node: usize) -> [u8; 32] {
     seed(&format!("{}/validator-{node}", bank.name()))
 }
 
-fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
+fn sandbox_validators(bank: Bank, validators: usize) -> Vec<Validator> {
+    let validator = |number: usize| {
+        let public_key = SigningKey::from_seed(&validator_seed(bank, number)).public_key();
+        Validator { public_key, power: 10 }
+    };
+    (0..validators).map(validator).collect()
+}
+
+/// The genesis of a bank's chain with these validators.
+pub fn genesis(bank: Bank, time: Timestamp, validators: Vec<Validator>) -> Genesis {
     let account = |holder: &Holder, roles: &[Role]| GenesisAccount {
         organisation: bank.organisation(),
         number: holder.number.clone(),
@@ -202,23 +229,14 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
     };
     let operator = account(&bank.operator(), &[Role::Issuer, Role::Operator, Role::Regulator]);
     let routers = (1..=ROUTERS).map(|number| account(&bank.router(number), &[Role::Relayer]));
-    let instance = |kind: &str| GenesisInstance {
-        name: kind.parse().expect("kinds are instance names"),
-        kind: kind.parse().expect("kinds are instance names"),
-        version: 1,
-    };
-    let validator = |number: usize| {
-        let public_key = SigningKey::from_seed(&validator_seed(bank, number)).public_key();
-        Validator { public_key, power: 10 }
-    };
     Genesis {
-        name: bank.name().to_lowercase().parse().expect("bank codes are chain names"),
+        name: bank.chain(),
         revision: 1,
         suite: SUITE_ED25519_SHA256,
         consensus: CONSENSUS_BFT,
         time,
-        parameters: Parameters::for_group_of(validators),
-        validators: (0..validators).map(validator).collect(),
+        parameters: Parameters::for_group_of(validators.len()),
+        validators,
         committee: Committee {
             threshold: 2,
             keys: (1..=3)
@@ -227,7 +245,7 @@ fn genesis(bank: Bank, time: Timestamp, validators: usize) -> Genesis {
         },
         organisations: vec![bank.organisation()],
         accounts: std::iter::once(operator).chain(routers).collect(),
-        instances: KINDS.map(instance).to_vec(),
+        instances: instances(),
         roots: Vec::new(),
     }
 }

@@ -21,8 +21,8 @@ use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::peers::NodeName;
 use catenary_packet::ClientId;
 use catenary_types::{
-    ChainName, Committee, Genesis, GenesisAccount, GenesisInstance, GenesisRoots, Message, Organisation,
-    Parameters, Role, Timestamp, Validator,
+    ChainName, Committee, Genesis, GenesisAccount, GenesisRoots, Message, Organisation, Parameters, Role,
+    Timestamp, Validator,
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
 };
 use std::{
@@ -45,14 +45,20 @@ const GENESIS: &str = "genesis";
 pub struct Testnet {
     /// Where it is written.
     pub out: PathBuf,
-    /// How many nodes; each is a validator of every chain.
-    pub nodes: u16,
+    /// Where each node listens: for nodes, and for clients. Each is a validator of every chain.
+    pub doors: Vec<[SocketAddr; 2]>,
     /// How many organisations; nodes are dealt to them in turn.
-    pub organisations: u16,
+    pub organisations: usize,
     /// The chains.
     pub chains: Vec<ChainName>,
-    /// The first port: node `n` takes this plus 10 n for nodes and the next for clients.
-    pub port: u16,
+    /// The lanes that every router serves.
+    pub lanes: Vec<LaneSection>,
+}
+
+/// Who is in a test network: what its genesis documents are made of.
+pub struct Consortium {
+    members: Vec<Member>,
+    machines: Vec<Machine>,
 }
 
 struct Member {
@@ -68,43 +74,42 @@ struct Machine {
     validator: Seed,
 }
 
+/// Doors on this machine: node `n` takes the first port plus 10 n for nodes, and the next one for clients.
+pub fn doors(nodes: u16, first: u16) -> Result<Vec<[SocketAddr; 2]>> {
+    let highest = u32::from(first) + 10 * u32::from(nodes);
+    ensure!(highest <= u32::from(u16::MAX), "the ports would end at {highest}");
+    let door = |port: u16| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    Ok((0..nodes).map(|node| [door(first + 10 * node), door(first + 10 * node + 1)]).collect())
+}
+
 impl Testnet {
     /// Writes everything. The folder must be new or empty.
-    pub fn write(&self, now: Timestamp) -> Result<()> {
-        let organisations = usize::from(self.organisations);
-        ensure!((1..=self.nodes).contains(&self.organisations), "expected 1 to {} organisations", self.nodes);
+    pub fn write(&self, genesis: impl Fn(&ChainName, &Consortium) -> Genesis) -> Result<()> {
+        let nodes = self.doors.len();
+        ensure!((1..=nodes).contains(&self.organisations), "expected 1 to {nodes} organisations");
         ensure!(!self.chains.is_empty(), "expected at least one chain");
-        let highest = u32::from(self.port) + 10 * u32::from(self.nodes);
-        ensure!(highest <= u32::from(u16::MAX), "the ports would end at {highest}");
         let occupied = fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some());
         ensure!(!occupied, "{} is not empty", self.out.display());
-        let members = (1..=organisations).map(Member::new).collect::<Result<Vec<_>>>()?;
-        let machines: Vec<_> = (0..self.nodes).map(|_| Machine::new()).collect();
-        for member in &members {
+        let consortium = Consortium {
+            members: (1..=self.organisations).map(Member::new).collect::<Result<_>>()?,
+            machines: (0..nodes).map(|_| Machine::new()).collect(),
+        };
+        for member in &consortium.members {
             member.write(&self.out.join(ORGANISATIONS).join(member.organisation.as_str()))?;
         }
         fs::create_dir_all(self.out.join(GENESIS))?;
         for chain in &self.chains {
-            let genesis = genesis(chain, now, &members, &machines);
-            write(&self.genesis(chain), &genesis.encode())?;
+            let path = self.out.join(GENESIS).join(format!("{chain}.genesis"));
+            write(&path, &genesis(chain, &consortium).encode())?;
         }
-        for number in 0..usize::from(self.nodes) {
-            self.write_node(number, &members, &machines)?;
+        for number in 0..nodes {
+            self.write_node(number, &consortium)?;
         }
         self.write_scripts()
     }
 
-    fn genesis(&self, chain: &ChainName) -> PathBuf {
-        self.out.join(GENESIS).join(format!("{chain}.genesis"))
-    }
-
-    fn address(&self, node: usize, door: u16) -> SocketAddr {
-        let node = u16::try_from(node).expect("nodes are counted in 16 bits");
-        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), self.port + 10 * node + door)
-    }
-
-    fn write_node(&self, number: usize, members: &[Member], machines: &[Machine]) -> Result<()> {
-        let folder = self.out.join(format!("node-{number}"));
+    fn write_node(&self, number: usize, Consortium { members, machines }: &Consortium) -> Result<()> {
+        let folder = node_folder(&self.out, number);
         let (machine, member) = (&machines[number], &members[number % members.len()]);
         for part in ["keys", "tls/revoked"] {
             fs::create_dir_all(folder.join(part))?;
@@ -130,7 +135,7 @@ impl Testnet {
         let others = machines.iter().enumerate().filter(|(other, _)| *other != number);
         let peer = |(other, machine): (usize, &Machine)| PeerSection {
             key: public_key(&machine.node).to_string(),
-            address: self.address(other, 0).to_string(),
+            address: self.doors[other][0].to_string(),
         };
         let chain =
             |chain: &ChainName| ChainSection { genesis: format!("../{GENESIS}/{chain}.genesis").into() };
@@ -141,26 +146,26 @@ impl Testnet {
                 validator_key: Some("keys/validator.key".into()),
             },
             peers: PeersSection {
-                listen: self.address(number, 0),
+                listen: self.doors[number][0],
                 certificate: "tls/node.pem".into(),
                 tls_key: "tls/node.key".into(),
                 revoked: Some("tls/revoked".into()),
                 nodes: others.map(peer).collect(),
             },
-            api: ApiSection { listen: self.address(number, 1) },
+            api: ApiSection { listen: self.doors[number][1] },
             chains: self.chains.iter().map(chain).collect(),
             router: Some(RouterSection {
                 organisation: member.organisation.to_string(),
                 account: ROUTER.into(),
                 key: "keys/router.key".into(),
                 patience_ms: number as u64 * PATIENCE_MS,
-                lanes: lanes(&self.chains),
+                lanes: self.lanes.clone(),
             }),
         }
     }
 
     fn write_scripts(&self) -> Result<()> {
-        let last = self.nodes - 1;
+        let last = self.doors.len() - 1;
         let head = format!(
             "#!/bin/sh\n# CATENARY names the binary if it is not on the path.\ncd \"$(dirname \"$0\")\"\nnodes=$(seq 0 {last})\n"
         );
@@ -212,8 +217,62 @@ impl Machine {
     }
 }
 
+impl Consortium {
+    /// The same validators on every chain.
+    pub fn validators(&self) -> Vec<Validator> {
+        let validator =
+            |machine: &Machine| Validator { public_key: public_key(&machine.validator), power: 10 };
+        self.machines.iter().map(validator).collect()
+    }
+
+    /// The organisations that run the nodes.
+    pub fn organisations(&self) -> impl Iterator<Item = Organisation> + '_ {
+        self.members.iter().map(|member| member.organisation.clone())
+    }
+
+    /// Their authorities.
+    pub fn roots(&self) -> Vec<GenesisRoots> {
+        let roots = |member: &Member| GenesisRoots {
+            organisation: member.organisation.clone(),
+            roots: vec![member.authority.root()],
+        };
+        self.members.iter().map(roots).collect()
+    }
+
+    /// An operator and a router for each of them.
+    pub fn accounts(&self) -> impl Iterator<Item = GenesisAccount> + '_ {
+        self.members.iter().flat_map(Member::accounts)
+    }
+
+    /// A majority of them governs.
+    pub fn committee(&self) -> Committee {
+        let keys: Vec<_> = self.members.iter().map(|member| public_key(&member.committee)).collect();
+        let threshold = u32::try_from(keys.len() / 2 + 1).expect("few organisations");
+        Committee { threshold, keys }
+    }
+}
+
+/// The genesis of a chain on which the consortium has nothing but itself.
+pub fn genesis(name: &ChainName, consortium: &Consortium, time: Timestamp) -> Genesis {
+    let validators = consortium.validators();
+    Genesis {
+        name: name.clone(),
+        revision: 1,
+        suite: SUITE_ED25519_SHA256,
+        consensus: CONSENSUS_BFT,
+        time,
+        parameters: Parameters::for_group_of(validators.len()),
+        validators,
+        committee: consortium.committee(),
+        organisations: consortium.organisations().collect(),
+        accounts: consortium.accounts().collect(),
+        instances: network::instances(),
+        roots: consortium.roots(),
+    }
+}
+
 /// A lane between every two chains: on each chain the clients are numbered in the order of the others.
-pub fn lanes(chains: &[ChainName]) -> Vec<LaneSection> {
+pub fn mesh(chains: &[ChainName]) -> Vec<LaneSection> {
     let client = |own: usize, other: usize| {
         ClientId::bft((if other < own { other } else { other - 1 }) as u64).to_string()
     };
@@ -225,34 +284,9 @@ pub fn lanes(chains: &[ChainName]) -> Vec<LaneSection> {
     pairs.map(lane).collect()
 }
 
-fn genesis(name: &ChainName, time: Timestamp, members: &[Member], machines: &[Machine]) -> Genesis {
-    let instance = |kind: &str| GenesisInstance {
-        name: kind.parse().expect("kinds are instance names"),
-        kind: kind.parse().expect("kinds are instance names"),
-        version: 1,
-    };
-    let validator = |machine: &Machine| Validator { public_key: public_key(&machine.validator), power: 10 };
-    let roots = |member: &Member| GenesisRoots {
-        organisation: member.organisation.clone(),
-        roots: vec![member.authority.root()],
-    };
-    Genesis {
-        name: name.clone(),
-        revision: 1,
-        suite: SUITE_ED25519_SHA256,
-        consensus: CONSENSUS_BFT,
-        time,
-        parameters: Parameters::for_group_of(machines.len()),
-        validators: machines.iter().map(validator).collect(),
-        committee: Committee {
-            threshold: u32::try_from(members.len() / 2 + 1).expect("few organisations"),
-            keys: members.iter().map(|member| public_key(&member.committee)).collect(),
-        },
-        organisations: members.iter().map(|member| member.organisation.clone()).collect(),
-        accounts: members.iter().flat_map(Member::accounts).collect(),
-        instances: network::KINDS.map(instance).to_vec(),
-        roots: members.iter().map(roots).collect(),
-    }
+/// Where a node's files lie.
+pub fn node_folder(out: &Path, number: usize) -> PathBuf {
+    out.join(format!("node-{number}"))
 }
 
 fn public_key(seed: &Seed) -> PublicKey {

@@ -20,7 +20,7 @@ pub async fn write(network: &Network, folder: &Path) -> Result<()> {
 /// Every block up to an empty one, under which the last outcomes are proven.
 async fn write_home(network: &Network, folder: &Path) -> Result<Vec<Lane>> {
     let home = &network.chains[0];
-    let mut writer = HomeWriter::create(folder, &network.cluster.genesis()[0])?;
+    let mut writer = HomeWriter::create(folder, &network.nodes.genesis()[0])?;
     let mut height = Height(1);
     loop {
         let Some(view) = home.block(height).await? else {
@@ -45,7 +45,7 @@ async fn write_partner(network: &Network, folder: &Path, lane: &Lane) -> Result<
         return Ok(());
     }
     let chain = &network.chains[at];
-    let mut writer = PartnerWriter::create(folder, Bank(at).name(), &network.cluster.genesis()[at])?;
+    let mut writer = PartnerWriter::create(folder, Bank(at).name(), &network.nodes.genesis()[at])?;
     for request in &lane.requests {
         let newest = chain.status().await?.height;
         let height = newest.previous().unwrap_or_default();

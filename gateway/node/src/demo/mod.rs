@@ -2,6 +2,7 @@
 
 mod evidence;
 mod payments;
+mod processes;
 mod reconcile;
 mod report;
 mod rough;
@@ -15,14 +16,15 @@ use crate::{
     serve::Server,
     setup,
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use catenary_links::ChainClient;
 use catenary_orders::{BANKS, Orders};
 use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
 use catenary_system::Node;
-use catenary_types::{AccountNumber, Height};
+use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
+use processes::Processes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -60,6 +62,8 @@ pub struct Options {
     pub freeze: Vec<(Bank, AccountNumber)>,
     /// The nodes.
     pub cluster: ClusterConfig,
+    /// Whether each is a process of its own.
+    pub processes: bool,
     /// How the router reaches the chains.
     pub links: Links,
     /// Which nodes fall silent.
@@ -72,10 +76,48 @@ pub struct Options {
     pub progress: bool,
 }
 
+/// The nodes of a network.
+pub enum Nodes {
+    /// In this process.
+    Here(Cluster),
+    /// Each in a process of its own.
+    Apart(Processes),
+}
+
+impl Nodes {
+    /// The nodes of this process, to do things to that only they can bear.
+    pub fn here(&self) -> Result<&Cluster> {
+        match self {
+            Self::Here(cluster) => Ok(cluster),
+            Self::Apart(_) => bail!("this needs nodes of this process"),
+        }
+    }
+
+    /// The chains' genesis documents.
+    pub fn genesis(&self) -> &[Genesis] {
+        match self {
+            Self::Here(cluster) => cluster.genesis(),
+            Self::Apart(processes) => processes.genesis(),
+        }
+    }
+
+    /// Does something that needs every chain, and fails as soon as one is down that nobody stopped.
+    async fn while_all_run<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match self {
+            Self::Here(cluster) => while_all_run(cluster.front(), work).await,
+            Self::Apart(processes) => tokio::select! {
+                biased;
+                failed = processes.failure() => Err(failed.err().unwrap_or_else(|| anyhow!("a process ended"))),
+                result = work => result,
+            },
+        }
+    }
+}
+
 /// A network that runs.
 pub struct Network {
     /// The nodes.
-    pub cluster: Cluster,
+    pub nodes: Nodes,
     /// The chains, as clients reach them.
     pub chains: Vec<Arc<dyn ChainClient>>,
     /// Height of the home chain when the node opened its folder, before any router ran.
@@ -116,7 +158,17 @@ impl Network {
             Router::start(cluster.front().home(number), config, routed.clone())
         };
         let routers = (1..=routers).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { cluster, chains, resumed_at, server, _routers: routers })
+        Ok(Self { nodes: Nodes::Here(cluster), chains, resumed_at, server, _routers: routers })
+    }
+
+    /// Starts a process for each node; every one of them has a router.
+    async fn apart(config: &ClusterConfig) -> Result<Self> {
+        let processes = Processes::start(config.data.as_deref(), config.validators).await?;
+        let chains = processes.clients();
+        let resumed_at = chains[0].status().await?.height;
+        let nodes = Nodes::Apart(processes);
+        nodes.while_all_run(setup::lanes(&chains)).await.context("setting up the lanes")?;
+        Ok(Self { nodes, chains, resumed_at, server: None, _routers: Vec::new() })
     }
 }
 
@@ -164,11 +216,25 @@ pub async fn run(mut options: Options) -> Result<Report> {
         options.freeze.extend(rough.freeze(&options.orders));
     }
     let routers = if rough.is_some() { network::ROUTERS } else { 1 };
-    let network = Network::start(&options.cluster, options.links, routers, None).await?;
-    while_all_run(network.cluster.front(), settle(&network, &options, rough.as_ref())).await
+    let network = match options.processes {
+        true => Network::apart(&options.cluster).await?,
+        false => Network::start(&options.cluster, options.links, routers, None).await?,
+    };
+    let settled = network.nodes.while_all_run(settle(&network, &options, rough.as_ref())).await?;
+    let books = reconcile_all(&network, &settled).await?;
+    let Settled { payments, returned, duration, usage } = settled;
+    Ok(Report::new(&options, &payments, returned.len(), books, duration, usage))
 }
 
-async fn settle(network: &Network, options: &Options, rough: Option<&rough::Rough>) -> Result<Report> {
+/// What a run came to.
+struct Settled {
+    payments: Payments,
+    returned: rough::Returned,
+    duration: Duration,
+    usage: report::Usage,
+}
+
+async fn settle(network: &Network, options: &Options, rough: Option<&rough::Rough>) -> Result<Settled> {
     let home = &network.chains[0];
     setup::debtors(&**home, &options.orders.orders, options.months).await.context("opening the debtors")?;
     for bank in Bank::partners() {
@@ -179,7 +245,7 @@ async fn settle(network: &Network, options: &Options, rough: Option<&rough::Roug
             .await
             .with_context(|| format!("freezing at {}", bank.name()))?;
     }
-    let before = report::Usage::now(&network.cluster);
+    let before = report::Usage::now(&network.nodes);
     let started = Instant::now();
     let plan = Plan { months: options.months, rough, silence: options.silence, progress: options.progress };
     let mut payments = Payments::new(&options.orders.orders, plan.months);
@@ -189,12 +255,35 @@ async fn settle(network: &Network, options: &Options, rough: Option<&rough::Roug
         None => rough::Returned::default(),
     };
     let duration = started.elapsed();
-    let usage = report::Usage::now(&network.cluster).since(&before);
-    let books = reconcile::reconcile(network, &payments, &returned).await?;
+    let usage = report::Usage::now(&network.nodes).since(&before);
     if let Some(folder) = &options.evidence {
         evidence::write(network, folder).await.context("writing the evidence")?;
     }
-    Ok(Report::new(options, &payments, returned.len(), books, duration, usage))
+    Ok(Settled { payments, returned, duration, usage })
+}
+
+/// The books of every node must be the same: those of this process while they run, those of processes once they have stopped,
+/// from what they left on their disks.
+async fn reconcile_all(network: &Network, settled: &Settled) -> Result<reconcile::Books> {
+    let Settled { payments, returned, .. } = settled;
+    let processes = match &network.nodes {
+        Nodes::Here(cluster) => {
+            return reconcile::reconcile(cluster.front().chains(), payments, returned).await;
+        }
+        Nodes::Apart(processes) => processes,
+    };
+    processes.agree().await?;
+    let mut all: Option<reconcile::Books> = None;
+    for (number, node) in processes.stop().await?.iter().enumerate() {
+        let books = reconcile::reconcile(node.chains(), payments, returned).await?;
+        let differences = books.differences.iter().map(|difference| format!("node {number}: {difference}"));
+        let differences: Vec<_> = differences.collect();
+        match &mut all {
+            None => all = Some(reconcile::Books { differences, ..books }),
+            Some(all) => all.differences.extend(differences),
+        }
+    }
+    all.context("a network has nodes")
 }
 
 /// `catenary dev`: the same network without the orders, until it is told to stop.
@@ -206,7 +295,7 @@ pub async fn dev(cluster: &ClusterConfig, links: Links, listen: SocketAddr) -> R
     for (bank, chain) in Bank::all().zip(&network.chains) {
         println!("{:<9} {}", bank.name(), chain.chain_id());
     }
-    let front = network.cluster.front();
+    let front = network.nodes.here()?.front();
     let mut down = front.down();
     let mut told = BTreeMap::new();
     loop {

@@ -1,7 +1,7 @@
 //! Sends every order as one transaction and follows it until it is settled.
 
 use super::{
-    Network, Silence,
+    Network, Nodes, Silence,
     rough::Rough,
     tracker::{Status, Tracker},
 };
@@ -125,18 +125,26 @@ impl Payments {
             anyhow::Ok(())
         };
         let disturb = async {
-            match plan.rough {
-                Some(rough) => rough.halt(network, || self.tracker().settled()).await,
-                None => Ok(()),
+            let all = self.tracker().statuses().len();
+            match (plan.rough, &network.nodes) {
+                (Some(rough), _) => rough.halt(network, || self.tracker().settled()).await,
+                (None, Nodes::Apart(processes)) => {
+                    processes.kill_halfway(|| self.tracker().settled(), all).await
+                }
+                (None, Nodes::Here(_)) => Ok(()),
             }
         };
         let silence = async {
             let Silence { nodes, duration } = plan.silence;
-            network.cluster.silence(nodes, true);
+            if nodes == 0 {
+                return Ok(());
+            }
+            let cluster = network.nodes.here()?;
+            cluster.silence(nodes, true);
             if let Some(duration) = duration {
                 tokio::time::sleep(duration).await;
                 let next = home.status().await?.height.next();
-                network.cluster.silence(nodes, false);
+                cluster.silence(nodes, false);
                 let back = Instant::now();
                 let mut blocks = home.final_blocks(next).await?.blocks;
                 // There may be none to come, if all is settled.

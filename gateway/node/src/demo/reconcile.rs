@@ -1,6 +1,6 @@
 //! Compares all books: every account, every chain's supply, escrow against vouchers.
 
-use super::{Network, payments::Payments, rough::Returned, tracker::Status};
+use super::{payments::Payments, rough::Returned, tracker::Status};
 use crate::{network::Bank, setup::asset};
 use anyhow::Result;
 use catenary_apps::asset::{AssetKey, LaneName, Supply, audit};
@@ -41,8 +41,8 @@ pub struct Books {
 
 type Balances = BTreeMap<AccountNumber, u128>;
 
-/// Compares what the payments should have left with what the ledgers hold.
-pub async fn reconcile(network: &Network, payments: &Payments, returned: &Returned) -> Result<Books> {
+/// Compares what the payments should have left with what a node's chains hold, in the order of the banks.
+pub async fn reconcile(chains: &[ChainMailbox], payments: &Payments, returned: &Returned) -> Result<Books> {
     let outcomes = payments.outcomes();
     let mut differences = Vec::new();
     for (order, status) in &outcomes {
@@ -63,7 +63,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
             let balance = expected.entry(creditor.clone()).or_default();
             *balance = balance.saturating_sub(amount);
         }
-        let chain = &network.cluster.front().chains()[bank.0];
+        let chain = &chains[bank.0];
         let supplies = check_chain(chain, bank, voucher.clone(), expected, &mut differences).await?;
         banks.push(BankBooks {
             bank,
@@ -72,7 +72,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
             credited_orders: completed().count(),
             credited: Amount(completed().map(|(order, _)| order.amount.0).sum()),
             refunded_orders: own.iter().filter(|(_, status)| *status == Status::Refunded).count(),
-            escrow: escrow(&network.cluster.front().chains()[0], bank).await?,
+            escrow: escrow(&chains[0], bank).await?,
             vouchers: supplies.get(&voucher).map_or(Amount::ZERO, |supply| supply.issued),
         });
     }
@@ -84,7 +84,7 @@ pub async fn reconcile(network: &Network, payments: &Payments, returned: &Return
     for (debtor, amount) in returned.by_debtor() {
         *debtors.entry(debtor.clone()).or_default() += amount;
     }
-    let home = &network.cluster.front().chains()[0];
+    let home = &chains[0];
     let supplies = check_chain(home, Bank::HOME, asset(), debtors, &mut differences).await?;
     let escrowed = supplies.get(&asset()).map_or(Amount::ZERO, |supply| supply.escrowed);
     check_lanes(&banks, returned, escrowed, &mut differences);

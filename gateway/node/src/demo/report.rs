@@ -1,7 +1,7 @@
 //! What the demo says at the end: a table for people, one JSON object for programs.
 
+use super::Nodes;
 use super::{Options, payments::Payments, reconcile::Books};
-use crate::cluster::Cluster;
 use catenary_orders::crowns;
 use catenary_system::NodeStats;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
@@ -14,6 +14,12 @@ use std::{fmt, time::Duration};
 pub struct Usage {
     cpu_us: i64,
     peak_rss_bytes: i64,
+    /// What only the nodes themselves can count, where they run in this process.
+    counted: Option<Counted>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Counted {
     signatures_verified: u64,
     /// Blocks of all chains, each counted once.
     blocks: u64,
@@ -22,26 +28,36 @@ pub struct Usage {
 
 impl Usage {
     /// Used so far.
-    pub fn now(cluster: &Cluster) -> Self {
+    pub fn now(nodes: &Nodes) -> Self {
         let usage = getrusage(UsageWho::RUSAGE_SELF);
-        let (cpu_us, peak_rss_bytes) = usage.map_or((0, 0), |usage| {
+        let own = usage.map_or((0, 0), |usage| {
             let (user, system) = (usage.user_time(), usage.system_time());
             let us = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
             (us(user) + us(system), usage.max_rss() * 1024)
         });
-        let signatures_verified = catenary_crypto::signatures_verified();
-        let blocks = cluster.front().stats().blocks;
-        Self { cpu_us, peak_rss_bytes, signatures_verified, blocks, nodes: cluster.stats() }
+        let ((cpu_us, peak_rss_bytes), counted) = match nodes {
+            Nodes::Here(cluster) => {
+                let signatures_verified = catenary_crypto::signatures_verified();
+                let blocks = cluster.front().stats().blocks;
+                (own, Some(Counted { signatures_verified, blocks, nodes: cluster.stats() }))
+            }
+            Nodes::Apart(processes) => (processes.usage(), None),
+        };
+        Self { cpu_us, peak_rss_bytes, counted }
     }
 
     /// Used since another reading; the peak is that of the whole process.
     pub fn since(self, before: &Self) -> Self {
+        let since = |(now, before): (Counted, Counted)| Counted {
+            signatures_verified: now.signatures_verified - before.signatures_verified,
+            blocks: now.blocks - before.blocks,
+            nodes: now.nodes.since(before.nodes),
+        };
         Self {
-            cpu_us: self.cpu_us - before.cpu_us,
+            // A process that was killed took with it what it had used.
+            cpu_us: (self.cpu_us - before.cpu_us).max(0),
             peak_rss_bytes: self.peak_rss_bytes,
-            signatures_verified: self.signatures_verified - before.signatures_verified,
-            blocks: self.blocks - before.blocks,
-            nodes: self.nodes.since(before.nodes),
+            counted: self.counted.zip(before.counted).map(since),
         }
     }
 }
@@ -69,8 +85,24 @@ pub struct Report {
     pub transfers_per_s: f64,
     /// From submission to acknowledgement, in milliseconds.
     pub latency_ms: Latency,
-    /// Processor time of the whole process per payment, in microseconds.
+    /// Processor time of all processes per payment, in microseconds.
     pub cpu_us_per_transfer: f64,
+    /// What only nodes of this process can count.
+    #[serde(flatten)]
+    pub counted: Option<CountedReport>,
+    /// Most memory that the process held, in bytes.
+    pub peak_rss_bytes: i64,
+    /// The partner banks.
+    pub banks: Vec<BankReport>,
+    /// What does not agree, in sentences.
+    pub differences: Vec<String>,
+    #[serde(skip)]
+    home: Option<BankReport>,
+}
+
+/// What the nodes of this process counted.
+#[derive(Clone, Debug, Serialize)]
+pub struct CountedReport {
     /// Flushes of journal and block logs per payment.
     pub fsyncs_per_transfer: f64,
     /// Signatures checked per payment.
@@ -81,14 +113,6 @@ pub struct Report {
     pub messages_dropped: u64,
     /// Blocks of all chains.
     pub blocks: u64,
-    /// Most memory that the process held, in bytes.
-    pub peak_rss_bytes: i64,
-    /// The partner banks.
-    pub banks: Vec<BankReport>,
-    /// What does not agree, in sentences.
-    pub differences: Vec<String>,
-    #[serde(skip)]
-    home: Option<BankReport>,
 }
 
 /// A row that was refused.
@@ -170,11 +194,13 @@ impl Report {
             transfers_per_s: payments.completed_here() as f64 / duration.as_secs_f64(),
             latency_ms: Latency { p50, p99 },
             cpu_us_per_transfer: per_transfer(usage.cpu_us as f64),
-            fsyncs_per_transfer: per_transfer(usage.nodes.fsyncs as f64),
-            signatures_verified_per_transfer: per_transfer(usage.signatures_verified as f64),
-            messages_per_transfer: per_transfer(usage.nodes.messages_sent as f64),
-            messages_dropped: usage.nodes.messages_dropped,
-            blocks: usage.blocks,
+            counted: usage.counted.map(|Counted { signatures_verified, blocks, nodes }| CountedReport {
+                fsyncs_per_transfer: per_transfer(nodes.fsyncs as f64),
+                signatures_verified_per_transfer: per_transfer(signatures_verified as f64),
+                messages_per_transfer: per_transfer(nodes.messages_sent as f64),
+                messages_dropped: nodes.messages_dropped,
+                blocks,
+            }),
             peak_rss_bytes: usage.peak_rss_bytes,
             banks: banks.collect(),
             differences: books.differences,
@@ -228,16 +254,18 @@ impl fmt::Display for Report {
             "{:.2} s, {:.0} transfers/s, latency p50 {:.0} ms, p99 {:.0} ms",
             self.duration_s, self.transfers_per_s, self.latency_ms.p50, self.latency_ms.p99
         )?;
-        writeln!(
-            f,
-            "per transfer: {:.0} us of processor time, {:.2} signatures verified, {:.2} fsyncs, {:.3} blocks, {:.1} messages; peak memory {:.0} MiB",
-            self.cpu_us_per_transfer,
-            self.signatures_verified_per_transfer,
-            self.fsyncs_per_transfer,
-            self.blocks as f64 / self.orders.max(1) as f64,
-            self.messages_per_transfer,
-            self.peak_rss_bytes as f64 / 1_048_576.0
-        )?;
+        write!(f, "per transfer: {:.0} us of processor time, ", self.cpu_us_per_transfer)?;
+        if let Some(counted) = &self.counted {
+            write!(
+                f,
+                "{:.2} signatures verified, {:.2} fsyncs, {:.3} blocks, {:.1} messages; ",
+                counted.signatures_verified_per_transfer,
+                counted.fsyncs_per_transfer,
+                counted.blocks as f64 / self.orders.max(1) as f64,
+                counted.messages_per_transfer,
+            )?;
+        }
+        writeln!(f, "peak memory {:.0} MiB", self.peak_rss_bytes as f64 / 1_048_576.0)?;
         for difference in &self.differences {
             writeln!(f, "{difference}")?;
         }

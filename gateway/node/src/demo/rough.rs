@@ -149,9 +149,9 @@ impl Rough {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let bank = self.halted();
-        network.cluster.stop_chain(bank.0, "halted by the demo").await?;
+        network.nodes.here()?.stop_chain(bank.0, "halted by the demo").await?;
         tokio::time::sleep(HALT).await;
-        network.cluster.start_chain(bank.0).await
+        network.nodes.here()?.start_chain(bank.0).await
     }
 
     /// Payments of a batch that are submitted a second time.
