@@ -32,7 +32,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Pause before the next try, doubled each time; half of it is left to chance, so that nodes that lost each other together do
 /// not come back together.
 const RETRY_MIN: Duration = Duration::from_millis(250);
-const RETRY_MAX: Duration = Duration::from_secs(4);
+const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// A node that this one connects to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,123 @@
+//! Networks of real processes on loopback: killed, stopped, parted, wiped. After each of these every node comes to the same
+//! state, no block has a rival, and what was final stays so.
+//!
+//! `E2E_CYCLES` says how often each node is killed in turn; `.ci/full` asks for more than a normal run.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod net;
+mod proxy;
+
+use net::{Load, Net, until};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{fs, time::Duration};
+use tokio::time::sleep;
+
+/// How often one of the nodes is killed.
+const CYCLES: usize = 8;
+/// How long a part of the network that must stand still is watched.
+const STILL: Duration = Duration::from_secs(4);
+/// The promise of docs/reliability.md for a network that is joined again.
+const HEALED: Duration = Duration::from_secs(5);
+
+fn cycles() -> usize {
+    std::env::var("E2E_CYCLES").map_or(CYCLES, |text| text.parse().unwrap())
+}
+
+#[tokio::test]
+async fn nodes_that_are_killed_stopped_or_wiped_lose_nothing() {
+    let mut net = Net::start(4).await;
+    let load = Load::start(&net);
+    let mut random = StdRng::from_os_rng();
+    for cycle in 0..cycles() {
+        let node = cycle % net.nodes;
+        sleep(Duration::from_millis(random.random_range(100..1_500))).await;
+        net.kill(node);
+        let before = net.heights().await;
+        net.progress(&before).await;
+        net.spawn(node);
+        net.answering(node).await;
+    }
+    let before = net.heights().await;
+    for node in 0..net.nodes {
+        net.kill(node);
+    }
+    for node in 0..net.nodes {
+        net.spawn(node);
+    }
+    net.progress(&before).await;
+
+    net.signal(2, "STOP");
+    sleep(Duration::from_secs(1)).await;
+    net.signal(2, "CONT");
+    let before = net.heights().await;
+    net.progress(&before).await;
+
+    net.kill(3);
+    fs::remove_dir_all(net.folder(3).join("data")).unwrap();
+    net.spawn(3);
+    net.answering(3).await;
+    let before = net.heights().await;
+    net.progress(&before).await;
+
+    let loaded = load.stop().await;
+    assert!(loaded.counts().iter().all(|count| *count > 10), "{:?}", loaded.counts());
+    net.judge(&loaded).await;
+}
+
+#[tokio::test]
+async fn parted_networks_stand_still_without_a_quorum_and_go_on_when_joined() {
+    let net = Net::start(4).await;
+    let load = Load::start(&net);
+    let before = net.heights().await;
+    net.progress(&before).await;
+
+    // Three and one: the three go on.
+    net.proxies.part(&[0], true);
+    let before = net.heights().await;
+    net.progress(&before).await;
+    net.proxies.part(&[0], false);
+
+    // Two and two: nobody has a quorum.
+    net.proxies.part(&[0, 1], true);
+    sleep(Duration::from_millis(500)).await;
+    let before = net.heights().await;
+    sleep(STILL).await;
+    assert_eq!(net.heights().await, before, "no block without a quorum");
+    net.proxies.part(&[0, 1], false);
+    let healed = net.progress(&before).await;
+    println!("two and two: a block of every chain {healed:.1?} after the network was joined");
+
+    // One way: what node 0 says is not heard.
+    for other in 1..net.nodes {
+        net.proxies.hold(0, other, true);
+    }
+    let before = net.heights().await;
+    net.progress(&before).await;
+    for other in 1..net.nodes {
+        net.proxies.hold(0, other, false);
+    }
+
+    // Flapping every second.
+    for second in 0..6 {
+        net.proxies.part(&[1, 2], second % 2 == 0);
+        sleep(Duration::from_secs(1)).await;
+    }
+    net.proxies.part(&[1, 2], false);
+    let before = net.heights().await;
+    let healed_again = net.progress(&before).await;
+    println!("flapping: a block of every chain {healed_again:.1?} after it ended");
+
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
+    assert!(healed < 3 * HEALED && healed_again < 3 * HEALED, "{healed:?}, {healed_again:?}");
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_folder_or_with_the_same_key_is_refused() {
+    let mut net = Net::start(1).await;
+    net.spawn(0);
+    until("the second says why", async || net.log(0).contains("catenary: ")).await;
+    let log = net.log(0);
+    assert!(log.contains("in use by another process"), "{log}");
+}

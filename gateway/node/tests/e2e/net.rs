@@ -1,0 +1,358 @@
+//! A network of real processes, and what holds of it whatever was done to them.
+
+use crate::proxy::Proxies;
+use catenary_apps::{
+    accounts::KeyGrant,
+    admin::{self, AdminCall, OpenAccount},
+};
+use catenary_crypto::{Hash, SigningKey, sha256};
+use catenary_invariants::{Finality, Told};
+use catenary_links::{AnyOf, ChainClient, GrpcChain};
+use catenary_relay::{
+    gateway::SubmitOutcome,
+    query::{ChainStatus, TransactionName},
+};
+use catenary_types::{
+    AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId, UnixSeconds,
+};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+/// Longest wait for what must come; longer than any promise, so that a slow machine fails no test.
+const PATIENCE: Duration = Duration::from_secs(90);
+const POLL: Duration = Duration::from_millis(50);
+/// Pause between two transactions of the load, on each chain.
+const LOAD_PAUSE: Duration = Duration::from_millis(60);
+
+pub const CHAINS: [&str; 3] = ["a", "b", "c"];
+
+/// Nodes as processes, with a proxy between every two of them.
+pub struct Net {
+    folder: TempDir,
+    pub nodes: usize,
+    pub proxies: Proxies,
+    genesis: Vec<Genesis>,
+    doors: Vec<SocketAddr>,
+    children: Vec<Option<Child>>,
+}
+
+impl Net {
+    /// Writes the network and starts every process.
+    pub async fn start(nodes: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("net");
+        let port = free_ports(nodes);
+        catenary(&["testnet", "--nodes", &nodes.to_string(), "--chains", &CHAINS.join(",")])
+            .args(["--port", &port.to_string()])
+            .arg("--out")
+            .arg(&out)
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        let genesis = CHAINS.map(|chain| fs::read(out.join(format!("genesis/{chain}.genesis"))).unwrap());
+        let peers = |node: usize| SocketAddr::from(([127, 0, 0, 1], port + 10 * node as u16));
+        let proxies = Proxies::start((0..nodes).map(peers).collect());
+        let doors = (0..nodes).map(|node| SocketAddr::from(([127, 0, 0, 1], port + 10 * node as u16 + 1)));
+        let mut net = Self {
+            nodes,
+            proxies,
+            genesis: genesis.iter().map(|bytes| Genesis::decode(bytes).unwrap()).collect(),
+            doors: doors.collect(),
+            children: (0..nodes).map(|_| None).collect(),
+            folder,
+        };
+        (0..nodes).for_each(|node| net.connect_through_proxies(node));
+        (0..nodes).for_each(|node| net.spawn(node));
+        for node in 0..nodes {
+            net.answering(node).await;
+        }
+        net
+    }
+
+    pub fn folder(&self, node: usize) -> PathBuf {
+        self.folder.path().join(format!("net/node-{node}"))
+    }
+
+    fn config(&self, node: usize) -> PathBuf {
+        self.folder(node).join("node.toml")
+    }
+
+    fn connect_through_proxies(&self, node: usize) {
+        let mut text = fs::read_to_string(self.config(node)).unwrap();
+        for other in (0..self.nodes).filter(|other| *other != node) {
+            let [direct, through] = [self.proxies.target(other), self.proxies.address(node, other)];
+            text = text.replace(&format!("address = \"{direct}\""), &format!("address = \"{through}\""));
+        }
+        fs::write(self.config(node), text).unwrap();
+    }
+
+    pub fn spawn(&mut self, node: usize) {
+        let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
+        let mut command = catenary(&["node", "--config"]);
+        command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
+        self.children[node] = Some(command.spawn().unwrap());
+    }
+
+    /// Kill -9.
+    pub fn kill(&mut self, node: usize) {
+        let mut child = self.children[node].take().expect("the process runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends a signal, for example STOP.
+    pub fn signal(&self, node: usize, signal: &str) {
+        let child = self.children[node].as_ref().expect("the process runs");
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// What a node said so far.
+    pub fn log(&self, node: usize) -> String {
+        fs::read_to_string(self.folder(node).join("log")).unwrap()
+    }
+
+    pub fn chain_id(&self, chain: usize) -> ChainId {
+        self.genesis[chain].chain_id().unwrap()
+    }
+
+    /// A chain through one node.
+    pub fn client(&self, node: usize, chain: usize) -> Arc<dyn ChainClient> {
+        let address = format!("http://{}", self.doors[node]);
+        Arc::new(GrpcChain::new(&address, self.chain_id(chain)).unwrap())
+    }
+
+    /// A chain through whichever node answers.
+    pub fn any(&self, chain: usize) -> AnyOf {
+        AnyOf::new((0..self.nodes).map(|node| self.client(node, chain)).collect())
+    }
+
+    pub async fn status(&self, node: usize, chain: usize) -> Option<ChainStatus> {
+        self.client(node, chain).status().await.ok()
+    }
+
+    pub async fn answering(&self, node: usize) {
+        until("a node answers", async || {
+            let mut up = true;
+            for chain in 0..CHAINS.len() {
+                up &= self.status(node, chain).await.is_some();
+            }
+            up
+        })
+        .await;
+    }
+
+    /// The highest block of a chain that any node shows.
+    pub async fn height(&self, chain: usize) -> Height {
+        let mut height = Height(0);
+        for node in (0..self.nodes).filter(|node| self.children[*node].is_some()) {
+            let status = timeout(Duration::from_secs(2), self.status(node, chain)).await.ok().flatten();
+            height = height.max(status.map_or(Height(0), |status| status.height));
+        }
+        height
+    }
+
+    /// How long it takes until every chain has a block above these.
+    pub async fn progress(&self, above: &[Height]) -> Duration {
+        let started = Instant::now();
+        for (chain, above) in above.iter().enumerate() {
+            until("a block comes", async || self.height(chain).await > *above).await;
+        }
+        started.elapsed()
+    }
+
+    pub async fn heights(&self) -> Vec<Height> {
+        let mut heights = Vec::new();
+        for chain in 0..CHAINS.len() {
+            heights.push(self.height(chain).await);
+        }
+        heights
+    }
+
+    /// All nodes come to the same state; every block that any of them shows is the same, signed and complete; what was final
+    /// once is still there.
+    pub async fn judge(&self, load: &Loaded) {
+        for chain in 0..CHAINS.len() {
+            let expected = load.is_final(chain);
+            let agreed = async || {
+                let mut tips = Vec::new();
+                for node in 0..self.nodes {
+                    tips.push(self.status(node, chain).await.map(|status| (status.height, status.app_hash)));
+                }
+                tips[0].is_some() && tips.iter().all(|tip| *tip == tips[0])
+            };
+            until("all nodes come to the same state", agreed).await;
+            let mut finality = Finality::default();
+            for node in 0..self.nodes {
+                let client = self.client(node, chain);
+                tell(&*client, &self.genesis[chain].parameters, &mut finality).await;
+                for tx_id in &expected {
+                    let found = client.transaction(TransactionName::Id(*tx_id)).await.unwrap().value;
+                    assert!(found.is_some(), "node {node}, chain {chain}: {tx_id} was final and is gone");
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Net {
+    fn drop(&mut self) {
+        for (node, child) in self.children.iter_mut().enumerate() {
+            if let Some(mut child) = child.take() {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            if std::thread::panicking() {
+                let log = self.folder.path().join(format!("net/node-{node}/log"));
+                eprintln!("node {node}: {}", fs::read_to_string(log).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Everything that a node shows of a chain.
+async fn tell(client: &dyn ChainClient, parameters: &Parameters, finality: &mut Finality) {
+    let tip = client.status().await.unwrap();
+    for height in 1..=tip.height.0 {
+        let view = client.block(Height(height)).await.unwrap().expect("a block below the tip");
+        let app_hash: Hash = match height == tip.height.0 {
+            true => tip.app_hash,
+            false => client.block(Height(height + 1)).await.unwrap().unwrap().block.header.app_hash,
+        };
+        let (block, certificate, validators) = (&view.block, &view.certificate, &view.validators);
+        finality.told(Told { block, certificate, validators, parameters, app_hash }).unwrap();
+    }
+}
+
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !condition().await {
+            sleep(POLL).await;
+        }
+    };
+    timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"));
+}
+
+fn catenary(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// A first port from which on nobody listens where the nodes will.
+fn free_ports(nodes: usize) -> u16 {
+    let mut random = StdRng::from_os_rng();
+    loop {
+        let first: u16 = random.random_range(20_000..30_000);
+        let ports = (0..nodes as u16).flat_map(|node| [first + 10 * node, first + 10 * node + 1]);
+        if ports.into_iter().all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok()) {
+            return first;
+        }
+    }
+}
+
+/// Transactions on every chain, through whichever node answers, until it is stopped.
+pub struct Load {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<tokio::task::JoinHandle<Vec<TxId>>>,
+}
+
+/// What the load saw in final blocks.
+pub struct Loaded(Vec<Vec<TxId>>);
+
+impl Loaded {
+    fn is_final(&self, chain: usize) -> Vec<TxId> {
+        self.0[chain].clone()
+    }
+
+    pub fn counts(&self) -> Vec<usize> {
+        self.0.iter().map(Vec::len).collect()
+    }
+}
+
+impl Load {
+    pub fn start(net: &Net) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let key = net.folder.path().join("net/organisations/ORG1/operator.key");
+        let key = Arc::new(SigningKey::from_seed(&seed(&key)));
+        let task = |chain: usize| {
+            let (any, key, stop) = (net.any(chain), key.clone(), stop.clone());
+            tokio::spawn(async move { open_accounts(&any, &key, &stop).await })
+        };
+        Self { tasks: (0..CHAINS.len()).map(task).collect(), stop }
+    }
+
+    /// Stops; what was submitted last is waited for.
+    pub async fn stop(self) -> Loaded {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut all = Vec::new();
+        for task in self.tasks {
+            all.push(timeout(PATIENCE, task).await.expect("the load ends").unwrap());
+        }
+        Loaded(all)
+    }
+}
+
+fn seed(path: &Path) -> [u8; 32] {
+    let text = fs::read_to_string(path).unwrap();
+    text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
+}
+
+/// Opens one account after the other, and says what was final. Every one of them must become so.
+async fn open_accounts(chain: &AnyOf, key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
+    let organisation = "ORG1".parse().unwrap();
+    let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
+    let life: u64 = StdRng::from_os_rng().random();
+    let (is_final, mut number) = (Mutex::new(Vec::new()), 0_u64);
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let text = format!("{life:016x}-{number}");
+        let mut request_id = RequestId([0; 16]);
+        request_id.0.copy_from_slice(&sha256(text.as_bytes()).0[..16]);
+        let keys = vec![KeyGrant { key: key.public_key(), weight: 1 }];
+        let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let body = Body {
+            chain_id: chain.chain_id().clone(),
+            sender,
+            request_id,
+            valid_until: UnixSeconds(seconds + 600),
+            reference: None,
+            calls: vec![Call {
+                instance: admin::KIND.parse().unwrap(),
+                message: AdminCall::OpenAccount(open).encode(),
+            }],
+        };
+        let envelope = body.sign(&[key]);
+        let tx_id = TxId(sha256(&envelope.body));
+        let envelope = envelope.encode();
+        loop {
+            // Unavailable is what a network says that is being torn apart.
+            if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
+                match &outcomes[0] {
+                    SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
+                    _ => {}
+                }
+            }
+            let found = chain.transaction(TransactionName::Id(tx_id)).await;
+            if found.is_ok_and(|found| found.value.is_some_and(|view| view.receipt.succeeded())) {
+                is_final.lock().unwrap().push(tx_id);
+                break;
+            }
+            sleep(LOAD_PAUSE).await;
+        }
+    }
+    is_final.into_inner().unwrap()
+}
