@@ -35,6 +35,8 @@ pub use generated::{
     tendermint,
 };
 pub use malformed::Malformed;
+/// What every generated message can do.
+pub use prost::Message as WireMessage;
 
 /// All schemas as an encoded `google.protobuf.FileDescriptorSet`, custom options and comments included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

@@ -130,3 +130,20 @@ fn a_node_that_lost_everything_fetches_it_from_the_others() {
     let (code, again) = demo(folder.path(), orders, &arguments);
     assert_eq!((code, &again["banks"]), (Some(0), &first["banks"]), "{again}");
 }
+
+#[test]
+fn a_process_for_each_organisation_one_of_which_is_killed_comes_to_the_same_sums() {
+    let folder = tempfile::tempdir().unwrap();
+    let order =
+        |id: u32| format!("{id};{};{};{};1.00;\n", id % 9, ["AB", "KL", "YZ"][id as usize % 3], id % 5);
+    let orders: String = (1..=300).map(order).collect();
+    let data = folder.path().join("data");
+    let arguments = ["--processes", "4", "--data", data.to_str().unwrap()];
+    let (code, report) = demo(folder.path(), &orders, &arguments);
+    assert_eq!(code, Some(0), "{report}");
+    assert_eq!((&report["settled"], &report["credited"]), (&300.into(), &"300.00".into()));
+    assert_eq!((&report["reconciled"], &report["differences"]), (&true.into(), &serde_json::json!([])));
+    // Once more on the same data: nothing is paid twice, and the processes find their votes again.
+    let (code, again) = demo(folder.path(), &orders, &arguments);
+    assert_eq!((code, &again["credited"]), (Some(0), &report["credited"]), "{again}");
+}

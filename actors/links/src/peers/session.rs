@@ -8,7 +8,7 @@ use super::{
 use crate::wire::{Frame, WIRE_FRAMES, WireEnd};
 use catenary_crypto::{Signature, verify};
 use catenary_proto::{
-    Malformed,
+    Malformed, WireMessage,
     peer::{self, LinkRequest, LinkResponse, link_request, link_response},
 };
 use catenary_replica::PeerMessage;
@@ -39,7 +39,7 @@ pub(super) enum Item {
 }
 
 /// A message of one direction of the stream.
-pub(super) trait LinkMessage: prost::Message + Send + 'static {
+pub(super) trait LinkMessage: WireMessage + Send + 'static {
     /// 1 from the side that connected, 2 from the other.
     const SIDE: u8;
 

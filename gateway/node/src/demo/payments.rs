@@ -134,34 +134,34 @@ impl Payments {
                 (None, Nodes::Here(_)) => Ok(()),
             }
         };
-        let silence = async {
-            let Silence { nodes, duration } = plan.silence;
-            if nodes == 0 {
-                return Ok(());
-            }
-            let cluster = network.nodes.here()?;
-            cluster.silence(nodes, true);
-            if let Some(duration) = duration {
-                tokio::time::sleep(duration).await;
-                let next = home.status().await?.height.next();
-                cluster.silence(nodes, false);
-                let back = Instant::now();
-                let mut blocks = home.final_blocks(next).await?.blocks;
-                // There may be none to come, if all is settled.
-                if !self.tracker().is_done()
-                    && let Ok(Some(_)) = tokio::time::timeout(RETURN, blocks.next()).await
-                {
-                    eprintln!(
-                        "silent nodes: {nodes} are back, the next block came {:.1?} later",
-                        back.elapsed()
-                    );
-                }
-            }
-            anyhow::Ok(())
-        };
-        let result = tokio::try_join!(follow, self.send(&*home, &window, plan), disturb, silence);
+        let result =
+            tokio::try_join!(follow, self.send(&*home, &window, plan), disturb, self.silence(network, plan));
         bar.finish_and_clear();
         result.map(drop)
+    }
+
+    /// Cuts nodes off, and joins them again after a while.
+    async fn silence(&self, network: &Network, plan: &Plan<'_>) -> Result<()> {
+        let Silence { nodes, duration } = plan.silence;
+        if nodes == 0 {
+            return Ok(());
+        }
+        let (cluster, home) = (network.nodes.here()?, &network.chains[0]);
+        cluster.silence(nodes, true);
+        if let Some(duration) = duration {
+            tokio::time::sleep(duration).await;
+            let next = home.status().await?.height.next();
+            cluster.silence(nodes, false);
+            let back = Instant::now();
+            let mut blocks = home.final_blocks(next).await?.blocks;
+            // There may be none to come, if all is settled.
+            if !self.tracker().is_done()
+                && let Ok(Some(_)) = tokio::time::timeout(RETURN, blocks.next()).await
+            {
+                eprintln!("silent nodes: {nodes} are back, the next block came {:.1?} later", back.elapsed());
+            }
+        }
+        Ok(())
     }
 
     async fn send(&self, home: &dyn ChainClient, window: &Semaphore, plan: &Plan<'_>) -> Result<()> {

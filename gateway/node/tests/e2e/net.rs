@@ -7,7 +7,7 @@ use catenary_apps::{
 };
 use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_invariants::{Finality, Told};
-use catenary_links::{AnyOf, ChainClient, GrpcChain};
+use catenary_links::{ChainClient, GrpcChain};
 use catenary_relay::{
     gateway::SubmitOutcome,
     query::{ChainStatus, TransactionName},
@@ -22,7 +22,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -134,9 +134,9 @@ impl Net {
         Arc::new(GrpcChain::new(&address, self.chain_id(chain)).unwrap())
     }
 
-    /// A chain through whichever node answers.
-    pub fn any(&self, chain: usize) -> AnyOf {
-        AnyOf::new((0..self.nodes).map(|node| self.client(node, chain)).collect())
+    /// A chain through each node.
+    pub fn clients(&self, chain: usize) -> Vec<Arc<dyn ChainClient>> {
+        (0..self.nodes).map(|node| self.client(node, chain)).collect()
     }
 
     pub async fn status(&self, node: usize, chain: usize) -> Option<ChainStatus> {
@@ -263,7 +263,7 @@ fn free_ports(nodes: usize) -> u16 {
     }
 }
 
-/// Transactions on every chain, through whichever node answers, until it is stopped.
+/// Transactions on every chain until it is stopped.
 pub struct Load {
     stop: Arc<AtomicBool>,
     tasks: Vec<tokio::task::JoinHandle<Vec<TxId>>>,
@@ -288,8 +288,8 @@ impl Load {
         let key = net.folder.path().join("net/organisations/ORG1/operator.key");
         let key = Arc::new(SigningKey::from_seed(&seed(&key)));
         let task = |chain: usize| {
-            let (any, key, stop) = (net.any(chain), key.clone(), stop.clone());
-            tokio::spawn(async move { open_accounts(&any, &key, &stop).await })
+            let (nodes, key, stop) = (net.clients(chain), key.clone(), stop.clone());
+            tokio::spawn(async move { open_accounts(&nodes, &key, &stop).await })
         };
         Self { tasks: (0..CHAINS.len()).map(task).collect(), stop }
     }
@@ -310,12 +310,13 @@ fn seed(path: &Path) -> [u8; 32] {
     text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
 }
 
-/// Opens one account after the other, and says what was final. Every one of them must become so.
-async fn open_accounts(chain: &AnyOf, key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
+/// Opens one account after the other, and says what was final. Every one of them must become so. A node that answers may be cut
+/// off from all others, so each try goes to the next one.
+async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
     let organisation = "ORG1".parse().unwrap();
     let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
     let life: u64 = StdRng::from_os_rng().random();
-    let (is_final, mut number) = (Mutex::new(Vec::new()), 0_u64);
+    let (mut is_final, mut number) = (Vec::new(), 0_u64);
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let text = format!("{life:016x}-{number}");
@@ -325,7 +326,7 @@ async fn open_accounts(chain: &AnyOf, key: &SigningKey, stop: &AtomicBool) -> Ve
         let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let body = Body {
-            chain_id: chain.chain_id().clone(),
+            chain_id: nodes[0].chain_id().clone(),
             sender,
             request_id,
             valid_until: UnixSeconds(seconds + 600),
@@ -338,7 +339,7 @@ async fn open_accounts(chain: &AnyOf, key: &SigningKey, stop: &AtomicBool) -> Ve
         let envelope = body.sign(&[key]);
         let tx_id = TxId(sha256(&envelope.body));
         let envelope = envelope.encode();
-        loop {
+        for chain in nodes.iter().cycle() {
             // Unavailable is what a network says that is being torn apart.
             if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
                 match &outcomes[0] {
@@ -348,11 +349,11 @@ async fn open_accounts(chain: &AnyOf, key: &SigningKey, stop: &AtomicBool) -> Ve
             }
             let found = chain.transaction(TransactionName::Id(tx_id)).await;
             if found.is_ok_and(|found| found.value.is_some_and(|view| view.receipt.succeeded())) {
-                is_final.lock().unwrap().push(tx_id);
+                is_final.push(tx_id);
                 break;
             }
             sleep(LOAD_PAUSE).await;
         }
     }
-    is_final.into_inner().unwrap()
+    is_final
 }
