@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::{
+    bench::{self, Workload},
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
     node, operate,
@@ -42,6 +43,8 @@ enum Command {
     Testnet(TestnetArgs),
     /// Run a node.
     Node(ConfigArg),
+    /// Load a network of processes at a fixed rate and say what came of it: throughput, latency, cost.
+    Bench(BenchArgs),
     /// Look into a node's configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -72,6 +75,31 @@ struct TestnetArgs {
     /// Where to write; must be new or empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Nodes, each a process of its own and a validator of every chain; with one, chains have a single validator.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
+    nodes: u8,
+    /// Chains; the load is spread over them evenly.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    chains: u8,
+    /// What is paid.
+    #[arg(long, value_enum, default_value = "single")]
+    workload: Workload,
+    /// Transactions a second over all chains. Each has its moment, and its latency counts from there.
+    #[arg(long, value_name = "PER_SECOND", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// For how long.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    duration: Duration,
+    /// Keep the network.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -276,6 +304,7 @@ pub fn main() -> ExitCode {
         }
         Command::ResumeVoting(args) => run_resume_voting(&args),
         Command::Testnet(args) => run_testnet(args),
+        Command::Bench(args) => run_bench(args),
         Command::Node(args) => done(actix::System::new().block_on(node::run(&args.config))),
         Command::Config(ConfigCommand::Check(args)) => done(node::check(&args.config)),
         Command::Config(ConfigCommand::Show(args)) => done(operate::show(&args.config)),
@@ -301,6 +330,18 @@ pub fn main() -> ExitCode {
 
 fn done(outcome: Result<()>) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn run_bench(args: BenchArgs) -> Result<ExitCode> {
+    let BenchArgs { nodes, chains, workload, rate, duration, data, output } = args;
+    let (nodes, chains) = (usize::from(nodes), usize::from(chains));
+    let options = bench::Options { nodes, chains, workload, rate, duration, data };
+    let report = actix::System::new().block_on(bench::run(&options))?;
+    match output {
+        Output::Json => println!("{}", serde_json::to_string(&report)?),
+        Output::Table => println!("{report}"),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {

@@ -5,6 +5,7 @@
 //! - Progress and notices go to stderr, data to stdout.
 //! - Exit codes: 0 done, 1 failed or not reconciled, 2 wrong usage, 3 done but some rows were refused.
 
+mod bench;
 mod cli;
 mod cluster;
 mod demo;
@@ -13,6 +14,7 @@ mod network;
 mod node;
 mod operate;
 mod pki;
+mod processes;
 mod serve;
 mod setup;
 mod submitter;

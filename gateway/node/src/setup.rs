@@ -127,7 +127,12 @@ pub async fn freeze(chain: &dyn ChainClient, bank: Bank, numbers: &BTreeSet<Acco
 }
 
 /// Sends many calls in as few transactions as fit, each under a reference that follows from its content.
-async fn in_batches(chain: &dyn ChainClient, operator: &Holder, what: &str, calls: Vec<Call>) -> Result<()> {
+pub async fn in_batches(
+    chain: &dyn ChainClient,
+    operator: &Holder,
+    what: &str,
+    calls: Vec<Call>,
+) -> Result<()> {
     let batches = calls.chunks(CALLS_MAX).map(async |batch| {
         let content: Vec<u8> = batch.iter().flat_map(Message::encode).collect();
         let digest = sha256(&content).to_string();

@@ -1,8 +1,8 @@
 //! `catenary demo`: settles payment orders across fourteen chains and reconciles every account.
 
+mod apart;
 mod evidence;
 mod payments;
-mod processes;
 mod reconcile;
 mod report;
 mod rough;
@@ -13,6 +13,7 @@ pub use report::Report;
 use crate::{
     cluster::{Cluster, ClusterConfig},
     network::{self, Bank, Holder, TRUSTING_PERIOD_S},
+    processes::Processes,
     serve::Server,
     setup,
 };
@@ -24,7 +25,6 @@ use catenary_runtime::Router;
 use catenary_system::Node;
 use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
-use processes::Processes;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
@@ -163,7 +163,10 @@ impl Network {
 
     /// Starts a process for each node; every one of them has a router.
     async fn apart(config: &ClusterConfig) -> Result<Self> {
-        let processes = Processes::start(config.data.as_deref(), config.validators).await?;
+        let processes = Processes::start(config.data.as_deref(), config.validators, |folder| {
+            apart::write(folder, config.validators)
+        })
+        .await?;
         let chains = processes.clients();
         let resumed_at = chains[0].status().await?.height;
         let nodes = Nodes::Apart(processes);

@@ -41,7 +41,10 @@ impl Usage {
                 let blocks = cluster.front().stats().blocks;
                 (own, Some(Counted { signatures_verified, blocks, nodes: cluster.stats() }))
             }
-            Nodes::Apart(processes) => (processes.usage(), None),
+            Nodes::Apart(processes) => {
+                let used = processes.used();
+                ((used.cpu_us, used.peak_rss_bytes), None)
+            }
         };
         Self { cpu_us, peak_rss_bytes, counted }
     }
@@ -54,8 +57,7 @@ impl Usage {
             nodes: now.nodes.since(before.nodes),
         };
         Self {
-            // A process that was killed took with it what it had used.
-            cpu_us: (self.cpu_us - before.cpu_us).max(0),
+            cpu_us: self.cpu_us - before.cpu_us,
             peak_rss_bytes: self.peak_rss_bytes,
             counted: self.counted.zip(before.counted).map(since),
         }

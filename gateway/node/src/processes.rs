@@ -1,13 +1,10 @@
-//! The demo's network as one process for each organisation, over links of the real kind.
+//! A network as processes that this one starts, over links of the real kind.
 
 use crate::{
-    network::{self, Bank},
-    node::{
-        config::{LaneSection, NodeFile},
-        read_genesis,
-    },
+    network,
+    node::{config::NodeFile, read_genesis},
     operate::{answering, clients},
-    testnet::{Consortium, Testnet, node_folder},
+    testnet::node_folder,
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use catenary_links::{AnyOf, ChainClient};
@@ -15,7 +12,7 @@ use catenary_platform::Platform;
 use catenary_runtime::{Capacities, ChainDefinition};
 use catenary_store::{DataDir, index::Engine};
 use catenary_system::{Node, NodeConfig};
-use catenary_types::{ChainName, Genesis};
+use catenary_types::Genesis;
 use futures::future::try_join_all;
 use nix::{
     sys::signal::{Signal, kill},
@@ -26,10 +23,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -50,20 +44,24 @@ pub struct Processes {
     /// What each process offers to clients: all chains, in the order of the banks.
     doors: Vec<Vec<Arc<dyn ChainClient>>>,
     children: Vec<Mutex<Option<Child>>>,
-    /// Processor time that killed processes had used, in microseconds.
-    spent: AtomicI64,
+    /// What killed processes had used.
+    spent: Mutex<Used>,
 }
 
 impl Processes {
     /// Writes the network, or takes the one that the folder holds, and starts every process.
-    pub async fn start(data: Option<&Path>, nodes: usize) -> Result<Self> {
+    pub async fn start(
+        data: Option<&Path>,
+        nodes: usize,
+        write: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let temporary = data.is_none().then(tempfile::tempdir).transpose()?;
         let folder = match (data, &temporary) {
             (Some(folder), _) => folder.to_owned(),
             (None, temporary) => temporary.as_ref().context("a folder")?.path().to_owned(),
         };
         if !node_folder(&folder, 0).exists() {
-            write(&folder, nodes)?;
+            write(&folder)?;
         }
         ensure!(
             node_folder(&folder, nodes - 1).exists() && !node_folder(&folder, nodes).exists(),
@@ -77,12 +75,22 @@ impl Processes {
         let doors = files.iter().map(clients).collect::<Result<_>>()?;
         let children = (0..nodes).map(|_| Mutex::new(None)).collect();
         let processes =
-            Self { folder, _temporary: temporary, genesis, doors, children, spent: AtomicI64::new(0) };
+            Self { folder, _temporary: temporary, genesis, doors, children, spent: Mutex::default() };
         for node in 0..nodes {
             processes.spawn(node)?;
         }
         try_join_all(processes.doors.iter().map(|chains| answering(&*chains[0]))).await?;
         Ok(processes)
+    }
+
+    /// Where the network lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What each process offers to clients: all chains, in the order of the configuration.
+    pub fn doors(&self) -> &[Vec<Arc<dyn ChainClient>>] {
+        &self.doors
     }
 
     /// The chains' genesis documents.
@@ -126,8 +134,9 @@ impl Processes {
         }
         let killed = self.child(0).take();
         if let Some(mut child) = killed {
-            let (spent, _) = usage_of(child.id()).unwrap_or_default();
-            self.spent.fetch_add(spent, Ordering::Relaxed);
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            *spent = Used::by(child.id()).into_iter().fold(*spent, Used::plus);
+            drop(spent);
             child.kill()?;
             child.wait()?;
         }
@@ -171,14 +180,12 @@ impl Processes {
         timeout(PATIENCE, agreed).await.context("the processes do not come to the same state")?
     }
 
-    /// Processor time of all processes in microseconds, and the largest memory of one in bytes.
-    pub fn usage(&self) -> (i64, i64) {
+    /// What all processes have used.
+    pub fn used(&self) -> Used {
         let running = (0..self.children.len()).filter_map(|node| self.child(node).as_ref().map(Child::id));
-        running
-            .filter_map(usage_of)
-            .fold((self.spent.load(Ordering::Relaxed), 0), |(cpu, peak), (more, size)| {
-                (cpu + more, peak.max(size))
-            })
+        let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = running.filter_map(Used::by).fold(spent, Used::plus);
+        Used { bytes_wire: loopback_bytes().unwrap_or_default(), ..used }
     }
 
     /// Stops every process and opens what it left: a node that follows, on each folder.
@@ -245,46 +252,68 @@ fn config(folder: &Path, node: usize) -> PathBuf {
     node_folder(folder, node).join("node.toml")
 }
 
-/// The demo's chains on the nodes of a consortium: the banks' accounts are the sandbox's, nodes and routers have keys of their own.
-fn write(folder: &Path, nodes: usize) -> Result<()> {
-    let now = catenary_runtime::now();
-    let lane = |partner: Bank| LaneSection {
-        chains: [Bank::HOME, partner].map(|bank| bank.chain().to_string()),
-        clients: [partner.client_at_home(), Bank::client_of_home()].map(|client| client.to_string()),
-    };
-    let testnet = Testnet {
-        out: folder.to_owned(),
-        doors: free_doors(nodes)?,
-        organisations: nodes,
-        chains: Bank::all().map(Bank::chain).collect(),
-        lanes: Bank::partners().map(lane).collect(),
-    };
-    testnet.write(|chain: &ChainName, consortium: &Consortium| {
-        let bank = Bank::all().find(|bank| bank.chain() == *chain).expect("the chains are the banks'");
-        let mut genesis = network::genesis(bank, now, consortium.validators());
-        genesis.organisations.extend(consortium.organisations());
-        genesis.accounts.extend(consortium.accounts());
-        genesis.roots = consortium.roots();
-        genesis
-    })
-}
-
 /// Ports that nobody uses at this moment.
-fn free_doors(nodes: usize) -> Result<Vec<[SocketAddr; 2]>> {
+pub fn free_doors(nodes: usize) -> Result<Vec<[SocketAddr; 2]>> {
     let listeners =
         (0..2 * nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
     Ok(addresses.chunks_exact(2).map(|pair| [pair[0], pair[1]]).collect())
 }
 
-/// Processor time in microseconds and largest memory in bytes of a process; none where the system does not say.
-fn usage_of(process: u32) -> Option<(i64, i64)> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    // Fields 14 and 15 of proc(5), in hundredths of a second; the first two are before the bracket.
-    let ticks = fields.get(11)?.parse::<i64>().ok()? + fields.get(12)?.parse::<i64>().ok()?;
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: i64 = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some((ticks * 10_000, kib * 1024))
+/// What processes have used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    /// Processor time in microseconds.
+    pub cpu_us: i64,
+    /// The largest memory of one of them.
+    pub peak_rss_bytes: i64,
+    /// Bytes given to the disk.
+    pub bytes_disk: i64,
+    /// Bytes that crossed the loopback interface, whoever sent them.
+    pub bytes_wire: i64,
+}
+
+impl Used {
+    /// By one process; none where the system does not say.
+    fn by(process: u32) -> Option<Self> {
+        let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).ok();
+        let stat = read("stat")?;
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        // Fields 14 and 15 of proc(5), in hundredths of a second; the first two are before the bracket.
+        let ticks = fields.get(11)?.parse::<i64>().ok()? + fields.get(12)?.parse::<i64>().ok()?;
+        let status = read("status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: i64 = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        let io = read("io")?;
+        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?;
+        let bytes_disk = written.trim().parse().ok()?;
+        Some(Self { cpu_us: ticks * 10_000, peak_rss_bytes: kib * 1024, bytes_disk, bytes_wire: 0 })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us + other.cpu_us,
+            peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
+            bytes_disk: self.bytes_disk + other.bytes_disk,
+            bytes_wire: self.bytes_wire + other.bytes_wire,
+        }
+    }
+
+    /// What was used since an earlier reading.
+    #[must_use]
+    pub fn since(self, before: &Self) -> Self {
+        Self {
+            cpu_us: self.cpu_us - before.cpu_us,
+            peak_rss_bytes: self.peak_rss_bytes,
+            bytes_disk: self.bytes_disk - before.bytes_disk,
+            bytes_wire: self.bytes_wire - before.bytes_wire,
+        }
+    }
+}
+
+/// Bytes that the loopback interface has carried.
+fn loopback_bytes() -> Option<i64> {
+    let devices = fs::read_to_string("/proc/net/dev").ok()?;
+    let loopback = devices.lines().find_map(|line| line.trim().strip_prefix("lo:"))?;
+    loopback.split_whitespace().next()?.parse().ok()
 }
