@@ -4,7 +4,7 @@ use crate::{
     bench::{self, Workload},
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
-    node, operate,
+    node, operate, pki,
     testnet::{self, Testnet},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -48,6 +48,9 @@ enum Command {
     /// Look into a node's configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Renew and revoke certificates of test networks; organisations with an authority of their own use that.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
     /// Look after lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),
@@ -119,6 +122,32 @@ enum ConfigCommand {
     Explain {
         /// For example peers.revoked.
         key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CertificateCommand {
+    /// Give a node a new certificate and TLS key, in the same files.
+    Renew {
+        /// Folder with ca.pem and ca.key of the node's organisation.
+        #[arg(long, value_name = "DIR")]
+        authority: PathBuf,
+        /// The node's certificate.
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// The key of it.
+        #[arg(long, value_name = "FILE")]
+        tls_key: PathBuf,
+    },
+    /// Print an authority's list of revoked certificates, for the folder peers.revoked of every node. It replaces the last one, so
+    /// name every certificate that is to be on it.
+    Revoke {
+        /// Folder with ca.pem and ca.key.
+        #[arg(long, value_name = "DIR")]
+        authority: PathBuf,
+        /// A certificate that is no longer good.
+        #[arg(long, value_name = "FILE")]
+        certificate: Vec<PathBuf>,
     },
 }
 
@@ -310,6 +339,13 @@ pub fn main() -> ExitCode {
         Command::Config(ConfigCommand::Show(args)) => done(operate::show(&args.config)),
         Command::Config(ConfigCommand::Explain { key }) => {
             done(node::config::explain(key.as_deref()).map(|text| print!("{text}")))
+        }
+        Command::Certificate(CertificateCommand::Renew { authority, certificate, tls_key }) => {
+            let renewed = pki::renew(&authority, &certificate, &tls_key);
+            done(renewed.map(|node| println!("{node} has a new certificate")))
+        }
+        Command::Certificate(CertificateCommand::Revoke { authority, certificate }) => {
+            done(pki::revoke(&authority, &certificate).map(|list| print!("{list}")))
         }
         Command::Lanes(LanesCommand::Open { config, operator }) => {
             done(actix::System::new().block_on(operate::open_lanes(&config.config, &operator)))

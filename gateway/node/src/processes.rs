@@ -21,6 +21,7 @@ use nix::{
 use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -185,7 +186,9 @@ impl Processes {
         let running = (0..self.children.len()).filter_map(|node| self.child(node).as_ref().map(Child::id));
         let spent = *self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let used = running.filter_map(Used::by).fold(spent, Used::plus);
-        Used { bytes_wire: loopback_bytes().unwrap_or_default(), ..used }
+        let data = (0..self.children.len()).map(|node| node_folder(&self.folder, node).join("data"));
+        let bytes_disk = data.map(|folder| bytes_below(&folder)).sum();
+        Used { bytes_wire: loopback_bytes().unwrap_or_default(), bytes_disk, ..used }
     }
 
     /// Stops every process and opens what it left: a node that follows, on each folder.
@@ -267,7 +270,7 @@ pub struct Used {
     pub cpu_us: i64,
     /// The largest memory of one of them.
     pub peak_rss_bytes: i64,
-    /// Bytes given to the disk.
+    /// Bytes that the data folders take on disk.
     pub bytes_disk: i64,
     /// Bytes that crossed the loopback interface, whoever sent them.
     pub bytes_wire: i64,
@@ -284,18 +287,14 @@ impl Used {
         let status = read("status")?;
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
         let kib: i64 = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        let io = read("io")?;
-        let written = io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?;
-        let bytes_disk = written.trim().parse().ok()?;
-        Some(Self { cpu_us: ticks * 10_000, peak_rss_bytes: kib * 1024, bytes_disk, bytes_wire: 0 })
+        Some(Self { cpu_us: ticks * 10_000, peak_rss_bytes: kib * 1024, ..Self::default() })
     }
 
     fn plus(self, other: Self) -> Self {
         Self {
             cpu_us: self.cpu_us + other.cpu_us,
             peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes),
-            bytes_disk: self.bytes_disk + other.bytes_disk,
-            bytes_wire: self.bytes_wire + other.bytes_wire,
+            ..self
         }
     }
 
@@ -309,6 +308,17 @@ impl Used {
             bytes_wire: self.bytes_wire - before.bytes_wire,
         }
     }
+}
+
+/// What the files below a folder take on disk; files come and go meanwhile.
+fn bytes_below(folder: &Path) -> i64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => i64::try_from(metadata.blocks() * 512).unwrap_or(i64::MAX),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 /// Bytes that the loopback interface has carried.

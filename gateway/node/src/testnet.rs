@@ -125,7 +125,7 @@ impl Testnet {
         write_secret(&folder.join("tls/node.key"), &certified.key)?;
         for member in members {
             let list = folder.join("tls/revoked").join(format!("{}.pem", member.organisation));
-            write(&list, member.authority.nothing_revoked()?.as_bytes())?;
+            write(&list, member.authority.revoke(&[])?.as_bytes())?;
         }
         let text = toml(&self.node_file(number, member, machines));
         write(&folder.join("node.toml"), text.as_bytes())
@@ -192,8 +192,7 @@ impl Member {
 
     fn write(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
-        write(&folder.join("ca.pem"), self.authority.pem().as_bytes())?;
-        write_secret(&folder.join("ca.key"), &self.authority.key_pem())?;
+        self.authority.write(folder)?;
         keys::write(&folder.join("operator.key"), &self.operator)?;
         keys::write(&folder.join("committee.key"), &self.committee)
     }

@@ -25,6 +25,13 @@ pub enum NameError {
     NoNode(Vec<String>),
 }
 
+/// The serial number of a certificate, which lists of revoked ones name.
+pub fn serial_number(certificate: &[u8]) -> Result<Vec<u8>, NameError> {
+    let (_, certificate) =
+        x509_parser::certificate::X509Certificate::from_der(certificate).map_err(|_| NameError::Malformed)?;
+    Ok(certificate.raw_serial().to_vec())
+}
+
 impl fmt::Display for NodeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "catenary:node:{}:{}", self.organisation, self.key)

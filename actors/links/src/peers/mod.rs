@@ -29,7 +29,7 @@ mod tests;
 mod tls;
 mod trust;
 
-pub use certificate::{NameError, NodeName};
+pub use certificate::{NameError, NodeName, serial_number};
 pub use identity::{Identity, IdentityError};
 pub use network::{KnownNode, NewLink, Peers, PeersConfig, PeersError};
 /// What certificates, keys and lists of revoked ones are read as.

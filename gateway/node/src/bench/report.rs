@@ -28,7 +28,7 @@ pub struct Report {
     pub cpu_us_per_tx: f64,
     /// Bytes that crossed the loopback interface, those of the load included.
     pub bytes_wire_per_tx: f64,
-    /// What all nodes gave the disk to write, before any filesystem.
+    /// What the data folders of all nodes grew by.
     pub bytes_disk_per_tx: f64,
     /// The largest memory of a node.
     pub rss_bytes: i64,

@@ -10,7 +10,7 @@ mod proxy;
 
 use net::{Load, Net, until};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::{fs, time::Duration};
+use std::{fs, io::Write, net::TcpStream, time::Duration};
 use tokio::time::sleep;
 
 /// How often one of the nodes is killed.
@@ -19,6 +19,15 @@ const CYCLES: usize = 8;
 const STILL: Duration = Duration::from_secs(11);
 /// The promise of docs/reliability.md for a network that is joined again.
 const HEALED: Duration = Duration::from_secs(5);
+
+/// Silent connections to one node, unless `E2E_FLOOD` says otherwise.
+const FLOOD: usize = 1_200;
+/// The promise of docs/operator.md for a node that is flooded.
+const FLOODED_MIB_MAX: u64 = 256;
+
+fn flood() -> usize {
+    std::env::var("E2E_FLOOD").map_or(FLOOD, |text| text.parse().unwrap())
+}
 
 fn cycles() -> usize {
     std::env::var("E2E_CYCLES").map_or(CYCLES, |text| text.parse().unwrap())
@@ -120,4 +129,66 @@ async fn a_second_process_on_the_same_folder_or_with_the_same_key_is_refused() {
     until("the second says why", async || net.log(0).contains("catenary: ")).await;
     let log = net.log(0);
     assert!(log.contains("in use by another process"), "{log}");
+}
+
+#[tokio::test]
+async fn certificates_are_renewed_and_revoked_while_the_network_runs() {
+    let net = Net::start(4).await;
+    let load = Load::start(&net);
+    for node in 0..net.nodes {
+        net.renew_certificate(node);
+    }
+    until("every node shows its new certificate", async || {
+        (0..net.nodes).all(|node| net.log(node).contains("shows another certificate"))
+    })
+    .await;
+    assert!((0..net.nodes).all(|node| !net.log(node).contains("the link is down")), "no link ended");
+
+    // Links that are given up are made again with the new ones.
+    net.proxies.part(&[1], true);
+    until("the links are given up", async || net.log(1).contains("the link is down")).await;
+    net.proxies.part(&[1], false);
+    let before = net.heights().await;
+    net.progress(&before).await;
+
+    // A revoked node is let go and the others go on without it; with a new certificate it is back.
+    for node in [0, 1, 2] {
+        net.revoke_certificate(3, node);
+    }
+    until("the revoked one is let go", async || net.log(0).contains("CertRevoked")).await;
+    sleep(Duration::from_secs(12)).await;
+    let alone = net.status(3, 0).await.unwrap().height;
+    let before = net.heights().await;
+    net.progress(&before).await;
+    assert_eq!(net.status(3, 0).await.unwrap().height, alone, "nobody tells it anything");
+    net.renew_certificate(3);
+    until("it is back", async || net.status(3, 0).await.is_some_and(|status| status.height > alone)).await;
+
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
+}
+
+#[tokio::test]
+async fn floods_of_silent_connections_stop_no_block_and_cost_little_memory() {
+    let net = Net::start(4).await;
+    let load = Load::start(&net);
+    let mut silent = Vec::new();
+    for number in 0..flood() {
+        let door = [net.proxies.target(0), net.door(0)][number % 2];
+        let Ok(stream) = TcpStream::connect(door) else { continue };
+        if number % 3 == 0 {
+            // Slower than anybody means it: a byte now, and another one never.
+            let _ = (&stream).write_all(b"P");
+        }
+        silent.push(stream);
+        if number % 200 == 0 {
+            let before = net.heights().await;
+            net.progress(&before).await;
+        }
+    }
+    let memory = net.memory_mib(0);
+    println!("{} silent connections, {memory} MiB", silent.len());
+    assert!(memory < FLOODED_MIB_MAX, "{memory} MiB");
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
 }

@@ -101,6 +101,7 @@ impl Net {
     pub fn spawn(&mut self, node: usize) {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
+        command.env("CATENARY_LOG", "warn,catenary_links=info");
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.children[node] = Some(command.spawn().unwrap());
     }
@@ -117,6 +118,47 @@ impl Net {
         let child = self.children[node].as_ref().expect("the process runs");
         let status = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Where clients reach a node.
+    pub fn door(&self, node: usize) -> SocketAddr {
+        self.doors[node]
+    }
+
+    fn authority(&self, node: usize) -> PathBuf {
+        self.folder.path().join(format!("net/organisations/ORG{}", node + 1))
+    }
+
+    /// A new certificate and TLS key for a node. The old certificate is kept aside.
+    pub fn renew_certificate(&self, node: usize) {
+        let tls = self.folder(node).join("tls");
+        fs::copy(tls.join("node.pem"), tls.join("old.pem")).unwrap();
+        let mut command = catenary(&["certificate", "renew", "--authority"]);
+        command.arg(self.authority(node)).arg("--certificate").arg(tls.join("node.pem"));
+        command.arg("--tls-key").arg(tls.join("node.key")).stdout(Stdio::null());
+        assert!(command.status().unwrap().success());
+    }
+
+    /// Tells one node that the certificates of another are revoked, the old one too: links that are up may have been made with it.
+    pub fn revoke_certificate(&self, revoked: usize, told: usize) {
+        let mut command = catenary(&["certificate", "revoke", "--authority"]);
+        let tls = self.folder(revoked).join("tls");
+        command.arg(self.authority(revoked));
+        for certificate in ["node.pem", "old.pem"] {
+            command.arg("--certificate").arg(tls.join(certificate));
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        let list = format!("tls/revoked/ORG{}.pem", revoked + 1);
+        fs::write(self.folder(told).join(list), output.stdout).unwrap();
+    }
+
+    /// Resident memory of a node.
+    pub fn memory_mib(&self, node: usize) -> u64 {
+        let child = self.children[node].as_ref().expect("the process runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() / 1024
     }
 
     /// What a node said so far.
