@@ -19,7 +19,9 @@ use catenary_transfer::{FungibleTokenPacketData, TransferCall};
 use catenary_types::{
     AccountKey, Attribute, Block, Body, Call, Certificate, Committee, DoubleVote, Envelope,
     EnvelopeSignature, Event, Genesis, GenesisAccount, GenesisInstance, Header, Message, Parameters, Receipt,
-    ReportedVote, SignedHeader, Validator, genesis::GenesisRole, receipt::ResultLeaf,
+    ReportedVote, SignedHeader, Validator,
+    genesis::{GenesisRole, GenesisRoots},
+    receipt::ResultLeaf,
 };
 
 /// A decoder under the name of its schema. It reads bytes and writes the value again.
@@ -70,6 +72,7 @@ pub const GENESIS: Group = &[
     message::<GenesisRole>("catenary.ledger.v1.GenesisRole"),
     message::<AccountKey>("catenary.ledger.v1.AccountKey"),
     message::<GenesisInstance>("catenary.ledger.v1.GenesisInstance"),
+    message::<GenesisRoots>("catenary.ledger.v1.GenesisRoots"),
 ];
 
 /// What execution leaves behind.

@@ -13,6 +13,7 @@ pub use report::Report;
 use crate::{
     cluster::{Cluster, ClusterConfig},
     network::{self, Bank, Holder, TRUSTING_PERIOD_S},
+    node::tell_what_is_down,
     processes::Processes,
     serve::Server,
     setup,
@@ -26,7 +27,7 @@ use catenary_system::Node;
 use catenary_types::{AccountNumber, Genesis, Height};
 use payments::{Payments, Plan};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -298,22 +299,9 @@ pub async fn dev(cluster: &ClusterConfig, links: Links, listen: SocketAddr) -> R
     for (bank, chain) in Bank::all().zip(&network.chains) {
         println!("{:<9} {}", bank.name(), chain.chain_id());
     }
-    let front = network.nodes.here()?.front();
-    let mut down = front.down();
-    let mut told = BTreeMap::new();
-    loop {
-        let now = down.borrow_and_update().clone();
-        for (chain, reason) in now.iter().filter(|(chain, reason)| told.get(*chain) != Some(*reason)) {
-            eprintln!("{chain} is down, the other chains go on: {reason}");
-        }
-        told = now;
-        if let Some(failure) = front.failure() {
-            bail!("the journal failed, so no chain can go on: {failure}");
-        }
-        tokio::select! {
-            signal = tokio::signal::ctrl_c() => return signal.context("waiting for the signal to stop"),
-            changed = down.changed() => changed.context("watching the chains")?,
-        }
+    tokio::select! {
+        failed = tell_what_is_down(network.nodes.here()?.front()) => failed,
+        signal = tokio::signal::ctrl_c() => signal.context("waiting for the signal to stop"),
     }
 }
 

@@ -115,8 +115,23 @@ fn peers_config(section: &PeersSection, certificates: &Certificates) -> Result<P
 /// Waits for the signal to stop, and meanwhile takes up changed certificates and says which chains are down.
 async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let (mut down, mut look) = (node.down(), interval(LOOK_INTERVAL));
-    let mut told = BTreeMap::new();
+    let mut look = interval(LOOK_INTERVAL);
+    tokio::select! {
+        failed = tell_what_is_down(node) => failed,
+        signal = tokio::signal::ctrl_c() => signal.context("waiting for the signal to stop"),
+        _ = terminate.recv() => Ok(()),
+        () = async {
+            loop {
+                look.tick().await;
+                certificates.look();
+            }
+        } => Ok(()),
+    }
+}
+
+/// Says which chains are down, whenever that changes, and fails once the node can do nothing more.
+pub async fn tell_what_is_down(node: &Node) -> Result<()> {
+    let (mut down, mut told) = (node.down(), BTreeMap::new());
     loop {
         let now = down.borrow_and_update().clone();
         for (chain, reason) in now.iter().filter(|(chain, reason)| told.get(*chain) != Some(*reason)) {
@@ -126,12 +141,7 @@ async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
         if let Some(failure) = node.failure() {
             bail!("the journal failed, so no chain can go on: {failure}");
         }
-        tokio::select! {
-            signal = tokio::signal::ctrl_c() => return signal.context("waiting for the signal to stop"),
-            _ = terminate.recv() => return Ok(()),
-            changed = down.changed() => changed.context("watching the chains")?,
-            _ = look.tick() => certificates.look(),
-        }
+        down.changed().await.context("watching the chains")?;
     }
 }
 
