@@ -12,7 +12,7 @@ use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
 use catenary_store::DataDir;
 use catenary_system::resume_voting;
-use catenary_types::{ChainId, ChainName};
+use catenary_types::{ChainId, ChainName, Organisation};
 use clap::{Args, Parser, Subcommand};
 use std::{
     fs,
@@ -41,6 +41,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Write everything that a test network of several nodes needs: keys, certificates, genesis documents, configurations.
     Testnet(TestnetArgs),
+    /// Add a node to a test network: it follows every chain, and votes where a validator set comes to name its key.
+    Join(JoinArgs),
     /// Run a node.
     Node(ConfigArg),
     /// Load a network of processes at a fixed rate and say what came of it: throughput, latency, cost.
@@ -78,6 +80,19 @@ struct TestnetArgs {
     /// Where to write; must be new or empty.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct JoinArgs {
+    /// What `testnet` wrote.
+    #[arg(long, value_name = "DIR")]
+    net: PathBuf,
+    /// Whose node it is.
+    #[arg(long, value_name = "NAME")]
+    org: Organisation,
+    /// Where it listens for nodes, and with the next port for clients.
+    #[arg(long, value_name = "PORT")]
+    port: u16,
 }
 
 #[derive(Debug, Args)]
@@ -333,6 +348,7 @@ pub fn main() -> ExitCode {
         }
         Command::ResumeVoting(args) => run_resume_voting(&args),
         Command::Testnet(args) => run_testnet(args),
+        Command::Join(args) => run_join(&args),
         Command::Bench(args) => run_bench(args),
         Command::Node(args) => done(actix::System::new().block_on(node::run(&args.config))),
         Command::Config(ConfigCommand::Check(args)) => done(node::check(&args.config)),
@@ -366,6 +382,13 @@ pub fn main() -> ExitCode {
 
 fn done(outcome: Result<()>) -> Result<ExitCode> {
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+fn run_join(JoinArgs { net, org, port }: &JoinArgs) -> Result<ExitCode> {
+    let doors = testnet::doors(1, *port)?[0];
+    let number = testnet::join(net, org, doors)?;
+    println!("{}", testnet::node_folder(net, number).display());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn run_bench(args: BenchArgs) -> Result<ExitCode> {

@@ -111,57 +111,29 @@ impl Testnet {
     fn write_node(&self, number: usize, Consortium { members, machines }: &Consortium) -> Result<()> {
         let folder = node_folder(&self.out, number);
         let (machine, member) = (&machines[number], &members[number % members.len()]);
-        for part in ["keys", "tls/revoked"] {
-            fs::create_dir_all(folder.join(part))?;
-        }
-        let validator_key = folder.join("keys/validator.key");
-        keys::write(&folder.join("keys/node.key"), &machine.node)?;
-        keys::write(&validator_key, &machine.validator)?;
-        write(&keys::unused_mark(&validator_key), b"")?;
+        let others = machines.iter().zip(&self.doors).enumerate().filter(|(other, _)| *other != number);
+        let peer = |(_, (machine, doors)): (usize, (&Machine, &[SocketAddr; 2]))| PeerSection {
+            key: public_key(&machine.node).to_string(),
+            address: doors[0].to_string(),
+        };
+        let chain =
+            |chain: &ChainName| ChainSection { genesis: format!("../{GENESIS}/{chain}.genesis").into() };
+        let router = RouterSection {
+            organisation: member.organisation.to_string(),
+            account: ROUTER.into(),
+            key: "keys/router.key".into(),
+            patience_ms: number as u64 * PATIENCE_MS,
+            lanes: self.lanes.clone(),
+        };
+        let chains = self.chains.iter().map(chain).collect();
+        let file = node_file(self.doors[number], others.map(peer).collect(), chains, Some(router));
+        write_node(&folder, &file, (machine, &member.organisation, &member.authority))?;
         keys::write(&folder.join("keys/router.key"), &member.router)?;
-        let name = NodeName { organisation: member.organisation.clone(), key: public_key(&machine.node) };
-        let certified = member.authority.certify(&name)?;
-        write(&folder.join("tls/node.pem"), certified.certificates.as_bytes())?;
-        write_secret(&folder.join("tls/node.key"), &certified.key)?;
         for member in members {
             let list = folder.join("tls/revoked").join(format!("{}.pem", member.organisation));
             write(&list, member.authority.revoke(&[])?.as_bytes())?;
         }
-        let text = toml(&self.node_file(number, member, machines));
-        write(&folder.join("node.toml"), text.as_bytes())
-    }
-
-    fn node_file(&self, number: usize, member: &Member, machines: &[Machine]) -> NodeFile {
-        let others = machines.iter().enumerate().filter(|(other, _)| *other != number);
-        let peer = |(other, machine): (usize, &Machine)| PeerSection {
-            key: public_key(&machine.node).to_string(),
-            address: self.doors[other][0].to_string(),
-        };
-        let chain =
-            |chain: &ChainName| ChainSection { genesis: format!("../{GENESIS}/{chain}.genesis").into() };
-        NodeFile {
-            node: NodeSection {
-                data: "data".into(),
-                key: "keys/node.key".into(),
-                validator_key: Some("keys/validator.key".into()),
-            },
-            peers: PeersSection {
-                listen: self.doors[number][0],
-                certificate: "tls/node.pem".into(),
-                tls_key: "tls/node.key".into(),
-                revoked: Some("tls/revoked".into()),
-                nodes: others.map(peer).collect(),
-            },
-            api: ApiSection { listen: self.doors[number][1] },
-            chains: self.chains.iter().map(chain).collect(),
-            router: Some(RouterSection {
-                organisation: member.organisation.to_string(),
-                account: ROUTER.into(),
-                key: "keys/router.key".into(),
-                patience_ms: number as u64 * PATIENCE_MS,
-                lanes: self.lanes.clone(),
-            }),
-        }
+        Ok(())
     }
 
     fn write_scripts(&self) -> Result<()> {
@@ -180,6 +152,78 @@ impl Testnet {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         }
         Ok(())
+    }
+}
+
+/// Adds a node of an organisation to a network that is there, and says which number it has. It follows every chain, and votes
+/// where a validator set comes to name its key. The other nodes let it in: their chains record its authority.
+pub fn join(out: &Path, organisation: &Organisation, doors: [SocketAddr; 2]) -> Result<usize> {
+    let present = (0..).take_while(|number| node_folder(out, *number).exists()).count();
+    ensure!(present > 0, "{} holds no network", out.display());
+    let authority = Authority::read(&out.join(ORGANISATIONS).join(organisation.as_str()))?;
+    let peers = (0..present).map(|number| {
+        let folder = node_folder(out, number);
+        let key = keys::signing_key(&folder.join("keys/node.key"))?.public_key().to_string();
+        let address = NodeFile::read(&folder.join("node.toml"))?.peers.listen.to_string();
+        Ok(PeerSection { key, address })
+    });
+    let nodes = peers.collect::<Result<Vec<_>>>()?;
+    let first = NodeFile::read(&node_folder(out, 0).join("node.toml"))?;
+    let name = |chain: &ChainSection| {
+        chain.genesis.file_name().map(Path::new).map(|name| Path::new("..").join(GENESIS).join(name))
+    };
+    let chains = first.chains.iter().filter_map(name).map(|genesis| ChainSection { genesis });
+    let file = node_file(doors, nodes, chains.collect(), None);
+    let folder = node_folder(out, present);
+    write_node(&folder, &file, (&Machine::new(), organisation, &authority))?;
+    for list in fs::read_dir(node_folder(out, 0).join("tls/revoked"))?.flatten() {
+        fs::copy(list.path(), folder.join("tls/revoked").join(list.file_name()))?;
+    }
+    Ok(present)
+}
+
+/// Keys, certificate and configuration of a node.
+fn write_node(
+    folder: &Path,
+    file: &NodeFile,
+    (machine, organisation, authority): (&Machine, &Organisation, &Authority),
+) -> Result<()> {
+    for part in ["keys", "tls/revoked"] {
+        fs::create_dir_all(folder.join(part))?;
+    }
+    let validator_key = folder.join("keys/validator.key");
+    keys::write(&folder.join("keys/node.key"), &machine.node)?;
+    keys::write(&validator_key, &machine.validator)?;
+    write(&keys::unused_mark(&validator_key), b"")?;
+    let name = NodeName { organisation: organisation.clone(), key: public_key(&machine.node) };
+    let certified = authority.certify(&name)?;
+    write(&folder.join("tls/node.pem"), certified.certificates.as_bytes())?;
+    write_secret(&folder.join("tls/node.key"), &certified.key)?;
+    write(&folder.join("node.toml"), toml(file).as_bytes())
+}
+
+fn node_file(
+    [peers, api]: [SocketAddr; 2],
+    nodes: Vec<PeerSection>,
+    chains: Vec<ChainSection>,
+    router: Option<RouterSection>,
+) -> NodeFile {
+    NodeFile {
+        node: NodeSection {
+            data: "data".into(),
+            key: "keys/node.key".into(),
+            validator_key: Some("keys/validator.key".into()),
+        },
+        peers: PeersSection {
+            listen: peers,
+            certificate: "tls/node.pem".into(),
+            tls_key: "tls/node.key".into(),
+            revoked: Some("tls/revoked".into()),
+            nodes,
+        },
+        api: ApiSection { listen: api },
+        chains,
+        router,
     }
 }
 

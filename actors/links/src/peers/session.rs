@@ -106,9 +106,10 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
-    /// Whether the other side broke the protocol, which networks do not do.
+    /// Whether the node of the certificate broke the protocol, which networks do not do. A wrong greeting is not its fault:
+    /// whoever sent it may not hold the node's key, and no authority shall bring another's node into disrepute.
     pub(crate) fn is_fault(&self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::Hello(_))
+        matches!(self, Self::Malformed(_))
     }
 }
 

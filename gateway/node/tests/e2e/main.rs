@@ -56,6 +56,17 @@ async fn nodes_that_are_killed_stopped_or_wiped_lose_nothing() {
     }
     net.progress(&before).await;
 
+    // Two of four: no quorum until one is back.
+    net.kill(0);
+    net.kill(1);
+    let before = net.heights().await;
+    sleep(Duration::from_secs(2)).await;
+    let still = net.heights().await;
+    assert!(still.iter().zip(&before).all(|(now, then)| now.0 <= then.0 + 1), "{before:?}, then {still:?}");
+    net.spawn(0);
+    net.spawn(1);
+    net.progress(&still).await;
+
     net.signal(2, "STOP");
     sleep(Duration::from_secs(1)).await;
     net.signal(2, "CONT");
@@ -146,6 +157,35 @@ async fn parted_networks_stand_still_without_a_quorum_and_go_on_when_joined() {
     let loaded = load.stop().await;
     net.judge(&loaded).await;
     assert!(healed < 3 * HEALED && healed_again < 3 * HEALED, "{healed:?}, {healed_again:?}");
+}
+
+#[tokio::test]
+async fn a_node_joins_becomes_a_validator_and_takes_the_place_of_another() {
+    let mut net = Net::start(4).await;
+    let load = Load::start(&net);
+    let before = net.heights().await;
+    net.progress(&before).await;
+    // No configuration but its own is written: its organisation's authority stands on chain.
+    let joined = net.join().await;
+    let tip = net.height(0).await;
+    until("it follows", async || net.status(joined, 0).await.is_some_and(|status| status.height > tip)).await;
+
+    net.set_validators(&[1, 2, 3, joined]).await;
+    // The set that decided still signs the next block.
+    for _ in 0..2 {
+        let before = net.heights().await;
+        net.progress(&before).await;
+    }
+    net.kill(0);
+    net.kill(1);
+    // Three of the four new validators are there, and one of them is the one that joined.
+    let before = net.heights().await;
+    net.progress(&before).await;
+    net.spawn(0);
+    net.spawn(1);
+
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
 }
 
 #[tokio::test]

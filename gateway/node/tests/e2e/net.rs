@@ -3,10 +3,11 @@
 use crate::proxy::Proxies;
 use catenary_apps::{
     accounts::KeyGrant,
-    admin::{self, AdminCall, OpenAccount},
+    admin::{self, AdminCall, OpenAccount, SetValidators},
 };
 use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_invariants::{Finality, Told};
+use catenary_ledger::records::committee_account;
 use catenary_links::{ChainClient, GrpcChain};
 use catenary_relay::{
     gateway::SubmitOutcome,
@@ -14,6 +15,7 @@ use catenary_relay::{
 };
 use catenary_types::{
     AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId, UnixSeconds,
+    Validator,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -118,6 +120,45 @@ impl Net {
         let child = self.children[node].as_ref().expect("the process runs");
         let status = Command::new("kill").arg(format!("-{signal}")).arg(child.id().to_string()).status();
         assert!(status.unwrap().success());
+    }
+
+    /// Adds a node of the first organisation, which the others do not know of, and starts it.
+    pub async fn join(&mut self) -> usize {
+        let (node, port) = (self.nodes, free_ports(1));
+        let mut command = catenary(&["join", "--org", "ORG1", "--port", &port.to_string(), "--net"]);
+        command.arg(self.folder.path().join("net")).stdout(Stdio::null());
+        assert!(command.status().unwrap().success());
+        self.nodes += 1;
+        self.doors.push(SocketAddr::from(([127, 0, 0, 1], port + 1)));
+        self.children.push(None);
+        self.spawn(node);
+        self.answering(node).await;
+        node
+    }
+
+    /// The committee makes these nodes the validators of every chain.
+    pub async fn set_validators(&self, nodes: &[usize]) {
+        let validator = |node: &usize| {
+            let key = SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
+            Validator { public_key: key.public_key(), power: 10 }
+        };
+        let call =
+            AdminCall::SetValidators(SetValidators { validators: nodes.iter().map(validator).collect() });
+        let keys =
+            (0..3).map(|member| SigningKey::from_seed(&seed(&self.authority(member).join("committee.key"))));
+        let keys: Vec<_> = keys.collect();
+        for chain in 0..CHAINS.len() {
+            let client = self.client(nodes[0], chain);
+            let (sender, signers) = (committee_account(), keys.iter().collect::<Vec<_>>());
+            let (tx_id, envelope) = transaction(client.chain_id(), sender, &call, &signers);
+            let submitted = client.submit(vec![envelope]).await.unwrap();
+            assert!(matches!(submitted[0], SubmitOutcome::Accepted(_)), "{submitted:?}");
+            until("the decision is final", async || {
+                let found = client.transaction(TransactionName::Id(tx_id)).await.unwrap().value;
+                found.is_some_and(|view| view.receipt.succeeded())
+            })
+            .await;
+        }
     }
 
     /// Where clients reach a node.
@@ -352,6 +393,28 @@ fn seed(path: &Path) -> [u8; 32] {
     text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
 }
 
+/// A transaction of one call, which asks to be valid for ten minutes.
+fn transaction(
+    chain_id: &ChainId,
+    sender: AccountId,
+    call: &AdminCall,
+    keys: &[&SigningKey],
+) -> (TxId, Vec<u8>) {
+    let mut request_id = RequestId([0; 16]);
+    StdRng::from_os_rng().fill(&mut request_id.0);
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let body = Body {
+        chain_id: chain_id.clone(),
+        sender,
+        request_id,
+        valid_until: UnixSeconds(seconds + 600),
+        reference: None,
+        calls: vec![Call { instance: admin::KIND.parse().unwrap(), message: call.encode() }],
+    };
+    let envelope = body.sign(keys);
+    (TxId(sha256(&envelope.body)), envelope.encode())
+}
+
 /// Opens one account after the other, and says what was final. Every one of them must become so. A node that answers may be cut
 /// off from all others, so each try goes to the next one.
 async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
@@ -362,25 +425,10 @@ async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let text = format!("{life:016x}-{number}");
-        let mut request_id = RequestId([0; 16]);
-        request_id.0.copy_from_slice(&sha256(text.as_bytes()).0[..16]);
         let keys = vec![KeyGrant { key: key.public_key(), weight: 1 }];
         let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let body = Body {
-            chain_id: nodes[0].chain_id().clone(),
-            sender,
-            request_id,
-            valid_until: UnixSeconds(seconds + 600),
-            reference: None,
-            calls: vec![Call {
-                instance: admin::KIND.parse().unwrap(),
-                message: AdminCall::OpenAccount(open).encode(),
-            }],
-        };
-        let envelope = body.sign(&[key]);
-        let tx_id = TxId(sha256(&envelope.body));
-        let envelope = envelope.encode();
+        let call = AdminCall::OpenAccount(open);
+        let (tx_id, envelope) = transaction(nodes[0].chain_id(), sender, &call, &[key]);
         for chain in nodes.iter().cycle() {
             // Unavailable is what a network says that is being torn apart.
             if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
