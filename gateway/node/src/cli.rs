@@ -4,10 +4,11 @@ use crate::{
     bench::{self, Workload},
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
-    node, operate, pki,
+    keys, node, operate, pki,
     testnet::{self, Testnet},
 };
 use anyhow::{Context as _, Result, ensure};
+use catenary_crypto::PublicKey;
 use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
 use catenary_store::DataDir;
@@ -56,6 +57,9 @@ enum Command {
     /// Look after lanes.
     #[command(subcommand)]
     Lanes(LanesCommand),
+    /// Look after the validators of a chain.
+    #[command(subcommand)]
+    Validators(ValidatorsCommand),
     /// Look after chains.
     #[command(subcommand)]
     Chain(ChainCommand),
@@ -175,6 +179,30 @@ enum LanesCommand {
         /// File with the key of the account `operator` of the router's organisation.
         #[arg(long, value_name = "FILE")]
         operator: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ValidatorsCommand {
+    /// Print the public key of a key file.
+    Key {
+        /// For example keys/validator.key.
+        file: PathBuf,
+    },
+    /// Say what would change if these were the validators, and with the committee's keys decide it. The set that signs now must keep
+    /// its quorum until the second block after the decision.
+    Set {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// The chain, by name or id.
+        #[arg(long, value_name = "CHAIN")]
+        chain: String,
+        /// A validator's public key; all of them, also those that stay.
+        #[arg(long, value_name = "KEY", required = true)]
+        validator: Vec<PublicKey>,
+        /// File with a key of the committee; as many as its threshold.
+        #[arg(long, value_name = "FILE")]
+        committee: Vec<PathBuf>,
     },
 }
 
@@ -365,6 +393,13 @@ pub fn main() -> ExitCode {
         }
         Command::Lanes(LanesCommand::Open { config, operator }) => {
             done(actix::System::new().block_on(operate::open_lanes(&config.config, &operator)))
+        }
+        Command::Validators(ValidatorsCommand::Key { file }) => {
+            done(keys::signing_key(&file).map(|key| println!("{}", key.public_key())))
+        }
+        Command::Validators(ValidatorsCommand::Set { config, chain, validator, committee }) => {
+            let set = operate::set_validators(&config.config, &chain, &validator, &committee);
+            done(actix::System::new().block_on(set))
         }
         Command::Chain(ChainCommand::List { config, output }) => {
             done(actix::System::new().block_on(operate::list_chains(&config.config, output)))

@@ -5,25 +5,36 @@ use crate::{
     keys,
     network::Holder,
     node::{config::NodeFile, read_genesis, routing},
+    submitter::{call, submit},
     testnet::OPERATOR,
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
+use catenary_apps::admin::{self, AdminCall, SetValidators};
+use catenary_crypto::{PublicKey, SigningKey, sha256};
+use catenary_ledger::records::committee_account;
 use catenary_links::{ChainClient, Directory, GrpcChain};
 use catenary_relay::{
-    gateway::GatewayError,
-    query::{Activity, ChainStatus},
+    gateway::{GatewayError, SubmitOutcome},
+    query::{Activity, ChainStatus, TransactionName},
 };
-use catenary_types::{AccountId, Trust};
+use catenary_types::{
+    AccountId, Body, Call, Height, Message, RequestId, Trust, TxId, UnixSeconds, Validator,
+};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 use std::{
-    path::Path,
+    collections::BTreeSet,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How long a node that was just started may take to open its door.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a decision asks to be valid.
+const VALID_FOR_S: u64 = 300;
+/// Of each validator.
+const POWER: u64 = 10;
 const POLL: Duration = Duration::from_millis(200);
 
 /// Prints the configuration in force.
@@ -136,4 +147,87 @@ fn table(rows: &[Row]) -> Table {
             .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
     }
     table
+}
+
+/// Makes these the validators of a chain, each with the same power, by a decision that the committee's keys sign; without them
+/// it is only said what would change.
+pub async fn set_validators(
+    path: &Path,
+    chain: &str,
+    validators: &[PublicKey],
+    committee: &[PathBuf],
+) -> Result<()> {
+    let file = NodeFile::read(path)?;
+    let chain = Directory::new(clients(&file)?).find(chain)?;
+    answering(&*chain).await?;
+    let present = present_validators(&file, &*chain).await?;
+    let wanted: BTreeSet<_> = validators.iter().copied().collect();
+    ensure!(!wanted.is_empty(), "a chain needs a validator");
+    for (what, keys) in
+        [("stays", &present & &wanted), ("joins", &wanted - &present), ("leaves", &present - &wanted)]
+    {
+        keys.iter().for_each(|key| println!("{what} {key}"));
+    }
+    let (size, quorum) = (wanted.len(), wanted.len() * 2 / 3 + 1);
+    println!(
+        "{quorum} of {size} will have to vote; {} of {} must until then",
+        present.len() * 2 / 3 + 1,
+        present.len()
+    );
+    if committee.is_empty() {
+        println!("nothing was decided: name the keys of the committee with --committee to do so");
+        return Ok(());
+    }
+    let keys = committee.iter().map(|path| keys::signing_key(path)).collect::<Result<Vec<_>>>()?;
+    let validators = wanted.into_iter().map(|public_key| Validator { public_key, power: POWER }).collect();
+    let call = call(admin::KIND, &AdminCall::SetValidators(SetValidators { validators }));
+    let height = decide(&*chain, &keys, call).await?;
+    println!("decided in block {height}; the new set signs from block {} on", height.next().next());
+    Ok(())
+}
+
+/// The keys that sign now: those of the newest header, or of the genesis if there is no block yet.
+async fn present_validators(file: &NodeFile, chain: &dyn ChainClient) -> Result<BTreeSet<PublicKey>> {
+    let of = |validators: &[Validator]| validators.iter().map(|one| one.public_key).collect();
+    match chain.header(None).await {
+        Ok(view) => return Ok(of(view.validators.validators())),
+        Err(GatewayError::Height { .. }) => {}
+        Err(error) => bail!("asking {}: {error}", chain.chain_id()),
+    }
+    let documents = file.chains.iter().map(|section| read_genesis(&section.genesis));
+    let documents = documents.collect::<Result<Vec<_>>>()?;
+    let genesis = documents.iter().find(|genesis| genesis.chain_id().is_ok_and(|id| id == *chain.chain_id()));
+    Ok(of(&genesis.context("the configuration names the genesis of each of its chains")?.validators))
+}
+
+/// Has the committee do something, and says in which block it was done.
+async fn decide(chain: &dyn ChainClient, keys: &[SigningKey], call: Call) -> Result<Height> {
+    let now = catenary_runtime::now();
+    let mut request_id = RequestId([0; 16]);
+    request_id.0.copy_from_slice(&sha256(format!("decision {}", now.0).as_bytes()).0[..16]);
+    let body = Body {
+        chain_id: chain.chain_id().clone(),
+        sender: committee_account(),
+        request_id,
+        valid_until: UnixSeconds(now.seconds().0 + VALID_FOR_S),
+        reference: None,
+        calls: vec![call],
+    };
+    let envelope = body.sign(&keys.iter().collect::<Vec<_>>());
+    let tx_id = TxId(sha256(&envelope.body));
+    if let SubmitOutcome::Refused(refusal) = &submit(chain, vec![envelope.encode()]).await?[0] {
+        bail!("the decision was refused: {refusal}");
+    }
+    loop {
+        if let Some(view) = chain.transaction(TransactionName::Id(tx_id)).await?.value {
+            ensure!(
+                view.receipt.succeeded(),
+                "the decision failed: {}: {}",
+                view.receipt.reason,
+                view.receipt.detail
+            );
+            return Ok(view.height);
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }

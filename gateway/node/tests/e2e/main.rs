@@ -170,7 +170,7 @@ async fn a_node_joins_becomes_a_validator_and_takes_the_place_of_another() {
     let tip = net.height(0).await;
     until("it follows", async || net.status(joined, 0).await.is_some_and(|status| status.height > tip)).await;
 
-    net.set_validators(&[1, 2, 3, joined]).await;
+    net.set_validators(&[1, 2, 3, joined]);
     // The set that decided still signs the next block.
     for _ in 0..2 {
         let before = net.heights().await;

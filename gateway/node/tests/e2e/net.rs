@@ -3,11 +3,10 @@
 use crate::proxy::Proxies;
 use catenary_apps::{
     accounts::KeyGrant,
-    admin::{self, AdminCall, OpenAccount, SetValidators},
+    admin::{self, AdminCall, OpenAccount},
 };
 use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_invariants::{Finality, Told};
-use catenary_ledger::records::committee_account;
 use catenary_links::{ChainClient, GrpcChain};
 use catenary_relay::{
     gateway::SubmitOutcome,
@@ -15,7 +14,6 @@ use catenary_relay::{
 };
 use catenary_types::{
     AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId, UnixSeconds,
-    Validator,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -137,27 +135,19 @@ impl Net {
     }
 
     /// The committee makes these nodes the validators of every chain.
-    pub async fn set_validators(&self, nodes: &[usize]) {
-        let validator = |node: &usize| {
-            let key = SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
-            Validator { public_key: key.public_key(), power: 10 }
-        };
-        let call =
-            AdminCall::SetValidators(SetValidators { validators: nodes.iter().map(validator).collect() });
-        let keys =
-            (0..3).map(|member| SigningKey::from_seed(&seed(&self.authority(member).join("committee.key"))));
-        let keys: Vec<_> = keys.collect();
-        for chain in 0..CHAINS.len() {
-            let client = self.client(nodes[0], chain);
-            let (sender, signers) = (committee_account(), keys.iter().collect::<Vec<_>>());
-            let (tx_id, envelope) = transaction(client.chain_id(), sender, &call, &signers);
-            let submitted = client.submit(vec![envelope]).await.unwrap();
-            assert!(matches!(submitted[0], SubmitOutcome::Accepted(_)), "{submitted:?}");
-            until("the decision is final", async || {
-                let found = client.transaction(TransactionName::Id(tx_id)).await.unwrap().value;
-                found.is_some_and(|view| view.receipt.succeeded())
-            })
-            .await;
+    pub fn set_validators(&self, nodes: &[usize]) {
+        for chain in CHAINS {
+            let mut command = catenary(&["validators", "set", "--chain", chain, "--config"]);
+            command.arg(self.config(nodes[0]));
+            for node in nodes {
+                let key = SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
+                command.arg("--validator").arg(key.public_key().to_string());
+            }
+            for member in 0..3 {
+                command.arg("--committee").arg(self.authority(member).join("committee.key"));
+            }
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }
 
