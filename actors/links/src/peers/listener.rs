@@ -9,11 +9,12 @@ use catenary_proto::peer::{
     LinkRequest, LinkResponse,
     peer_service_server::{PeerService, PeerServiceServer},
 };
+use catenary_types::Organisation;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -35,8 +36,9 @@ use tonic::{
 const HANDSHAKES_MAX: usize = 128;
 /// Time for a handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
-/// Connections of nodes that showed an accepted certificate.
+/// Connections of nodes that showed an accepted certificate, and those of one organisation among them.
 const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_OF_ONE_MAX: usize = 32;
 /// Links at once on one connection: one, and one that is about to end.
 const STREAMS_MAX: u32 = 2;
 /// Pause after the system could not give us a connection, for example for want of file descriptors.
@@ -75,7 +77,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Tls, network: Network) {
 }
 
 async fn accept(listener: TcpListener, tls: Tls, accepted: mpsc::Sender<io::Result<Connection>>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Places::default());
     let mut handshakes = VecDeque::<AbortHandle>::new();
     loop {
         let (stream, address) = match listener.accept().await {
@@ -100,20 +102,42 @@ async fn accept(listener: TcpListener, tls: Tls, accepted: mpsc::Sender<io::Resu
                 Ok(Err(error)) => return tracing::info!(%address, %error, "a connection was refused"),
                 Err(_) => return tracing::debug!(%address, "no handshake in time"),
             };
-            let Ok(place) = places.try_acquire_owned() else {
-                return tracing::warn!(%address, "connection refused: as many are open as may be");
+            let node = &session.shown.admitted.node;
+            let Some(places) = places.take(&node.organisation) else {
+                return tracing::warn!(%node, "connection refused: as many are open as may be");
             };
             // The server is gone when this fails, and with it the node.
-            let _ = accepted.send(Ok(Connection { session, _place: place })).await;
+            let _ = accepted.send(Ok(Connection { session, _places: places })).await;
         });
         handshakes.push_back(handshake.abort_handle());
+    }
+}
+
+/// How many may be connected. Authorities vouch for as many nodes as they like, so each organisation has a share.
+struct Places {
+    all: Arc<Semaphore>,
+    shares: Mutex<BTreeMap<Organisation, Arc<Semaphore>>>,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(CONNECTIONS_MAX)), shares: Mutex::default() }
+    }
+}
+
+impl Places {
+    fn take(&self, organisation: &Organisation) -> Option<[OwnedSemaphorePermit; 2]> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(CONNECTIONS_OF_ONE_MAX));
+        let share = shares.entry(organisation.clone()).or_insert_with(new).clone();
+        Some([share.try_acquire_owned().ok()?, self.all.clone().try_acquire_owned().ok()?])
     }
 }
 
 /// A session as the server sees it.
 struct Connection {
     session: Session,
-    _place: OwnedSemaphorePermit,
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 impl Connection {
@@ -182,5 +206,27 @@ impl PeerService for Door {
         });
         let responses = tokio_stream::StreamExt::map(ReceiverStream::new(responses), Ok);
         Ok(Response::new(Box::pin(responses)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_organisation_takes_the_places_of_the_others() {
+        let places = Places::default();
+        let [greedy, other] = ["A", "B"].map(|name| name.parse().unwrap());
+        let taken: Vec<_> = std::iter::from_fn(|| places.take(&greedy)).collect();
+        assert_eq!(taken.len(), CONNECTIONS_OF_ONE_MAX);
+        assert!(places.take(&other).is_some());
+        drop(taken);
+        assert!(places.take(&greedy).is_some(), "a connection that ends gives its place back");
+        let all: Vec<_> = (0..20)
+            .flat_map(|number| std::iter::repeat_n(number, CONNECTIONS_OF_ONE_MAX))
+            .filter_map(|number: u8| places.take(&format!("C{number}").parse().unwrap()))
+            .collect();
+        assert_eq!(all.len(), CONNECTIONS_MAX);
     }
 }

@@ -29,6 +29,11 @@ fn flood() -> usize {
     std::env::var("E2E_FLOOD").map_or(FLOOD, |text| text.parse().unwrap())
 }
 
+/// How long a process is stopped, unless `E2E_STOPPED_S` says otherwise.
+fn stopped() -> Duration {
+    Duration::from_secs(std::env::var("E2E_STOPPED_S").map_or(1, |text| text.parse().unwrap()))
+}
+
 fn cycles() -> usize {
     std::env::var("E2E_CYCLES").map_or(CYCLES, |text| text.parse().unwrap())
 }
@@ -68,7 +73,7 @@ async fn nodes_that_are_killed_stopped_or_wiped_lose_nothing() {
     net.progress(&still).await;
 
     net.signal(2, "STOP");
-    sleep(Duration::from_secs(1)).await;
+    sleep(stopped()).await;
     net.signal(2, "CONT");
     let before = net.heights().await;
     net.progress(&before).await;
