@@ -318,14 +318,14 @@ pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"));
 }
 
-fn catenary(arguments: &[&str]) -> Command {
+pub fn catenary(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_catenary"));
     command.args(arguments).stdin(Stdio::null());
     command
 }
 
 /// A first port from which on nobody listens where the nodes will.
-fn free_ports(nodes: usize) -> u16 {
+pub fn free_ports(nodes: usize) -> u16 {
     let mut random = StdRng::from_os_rng();
     loop {
         let first: u16 = random.random_range(20_000..30_000);
