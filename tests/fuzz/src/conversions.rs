@@ -2,7 +2,7 @@
 
 use crate::{input::Input, samples::messages};
 use catenary_proto::{
-    Fault, Malformed, admin, api, asset, gateway_error, ledger, packet, tendermint, transfer,
+    Fault, Malformed, admin, api, asset, gateway_error, ledger, packet, peer, tendermint, transfer,
 };
 use catenary_relay::{
     gateway::{FinalBlock, ProofRequest, SubmitOutcome},
@@ -11,6 +11,7 @@ use catenary_relay::{
         TransferView,
     },
 };
+use catenary_replica::PeerMessage;
 use catenary_types::AccountId;
 use prost::Message;
 use std::fmt::Debug;
@@ -68,6 +69,18 @@ pub fn views(data: &[u8]) {
     stable::<api::TransferView, TransferView>(data);
     stable::<api::SubmitResult, SubmitOutcome>(data);
     requests(data);
+    frames(data);
+}
+
+/// What other nodes say.
+fn frames(data: &[u8]) {
+    let frame = peer::Frame::decode(data).ok().and_then(|frame| frame.message);
+    if let Some(Ok(message)) = frame.map(PeerMessage::try_from) {
+        let wire = peer::frame::Message::from(&message);
+        let again =
+            PeerMessage::try_from(wire.clone()).expect("what was understood once is understood again");
+        assert_eq!(peer::frame::Message::from(&again), wire);
+    }
 }
 
 /// What clients ask for; domain types are not always sent back.
@@ -98,6 +111,41 @@ pub fn error_details(data: &[u8]) {
     }
 }
 
+fn frame_samples(block: &[u8], certificate: Option<&tendermint::types::Commit>) -> Vec<Vec<u8>> {
+    use peer::frame::Message as M;
+    let (hash, validator, signature) = (vec![1; 32], vec![2; 20], vec![3; 64]);
+    let value = Some(peer::Value { block: hash.clone(), time: 5 });
+    let vote = peer::Vote {
+        kind: 1,
+        height: 7,
+        round: 1,
+        value: value.clone(),
+        validator: validator.clone(),
+        signature: signature.clone(),
+    };
+    let proposal = peer::Proposal {
+        height: 7,
+        round: 1,
+        pol_round_plus_one: 1,
+        value: value.clone(),
+        proposer: validator.clone(),
+        signature: signature.clone(),
+    };
+    let entry = peer::RoundSignature { kind: 2, value, validator, signature };
+    let round = peer::RoundCertificate { height: 7, round: 1, kind: 1, signatures: vec![entry] };
+    let fetched = peer::CertifiedBlock { block: block.to_vec(), certificate: certificate.cloned() };
+    let messages = [
+        M::Vote(vote),
+        M::Proposal(proposal),
+        M::Round(round),
+        M::Body(block.to_vec()),
+        M::Tip(peer::Tip { height: 7, app_hash: hash }),
+        M::Blocks(peer::Blocks { blocks: vec![fetched] }),
+    ];
+    let frame = |message| peer::Frame { chain: "a-0123456789abcdef-1".into(), message: Some(message) };
+    messages.into_iter().map(|message| frame(message).encode_to_vec()).collect()
+}
+
 /// Every committed message, and answers that are made of them.
 pub fn samples() -> Vec<Vec<u8>> {
     let mut samples: Vec<_> = messages().into_iter().map(|(_, bytes)| bytes).collect();
@@ -110,6 +158,7 @@ pub fn samples() -> Vec<Vec<u8>> {
     let receipt = ledger::Receipt::decode(&*of("catenary.ledger.v1.Receipt")).ok();
     let block = ledger::Block::decode(&*of("catenary.ledger.v1.Block")).ok();
     let certificate = signed.clone().and_then(|signed| signed.commit);
+    samples.extend(frame_samples(&of("catenary.ledger.v1.Block"), certificate.as_ref()));
     let header = api::HeaderView { signed: signed.clone(), validators: validators.clone() };
     let receipts: Vec<_> = receipt.clone().into_iter().collect();
     samples.extend([
