@@ -26,6 +26,7 @@ use catenary_types::{
     genesis::{AccountKey, CONSENSUS_BFT, GenesisRole, SUITE_ED25519_SHA256},
 };
 use std::{
+    collections::BTreeSet,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::unix::fs::PermissionsExt,
@@ -87,7 +88,8 @@ impl Testnet {
     pub fn write(&self, genesis: impl Fn(&ChainName, &Consortium) -> Genesis) -> Result<()> {
         let nodes = self.doors.len();
         ensure!((1..=nodes).contains(&self.organisations), "expected 1 to {nodes} organisations");
-        ensure!(!self.chains.is_empty(), "expected at least one chain");
+        let names: BTreeSet<_> = self.chains.iter().collect();
+        ensure!(!names.is_empty() && names.len() == self.chains.len(), "expected chains of different names");
         let occupied = fs::read_dir(&self.out).is_ok_and(|mut entries| entries.next().is_some());
         ensure!(!occupied, "{} is not empty", self.out.display());
         let consortium = Consortium {
