@@ -444,7 +444,8 @@ fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> R
     let (doors, lanes) = (testnet::doors(nodes, port)?, testnet::mesh(&chains));
     let testnet = Testnet { out, doors, organisations, chains, lanes };
     testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))?;
-    println!("{} holds {nodes} nodes: ./start, ./status, ./stop", testnet.out.display());
+    let out = testnet.out.display();
+    println!("{out} holds {nodes} nodes: {out}/start, {out}/status, {out}/stop");
     Ok(ExitCode::SUCCESS)
 }
 

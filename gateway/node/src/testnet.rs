@@ -141,13 +141,17 @@ impl Testnet {
     fn write_scripts(&self) -> Result<()> {
         let last = self.doors.len() - 1;
         let head = format!(
-            "#!/bin/sh\n# CATENARY names the binary if it is not on the path.\ncd \"$(dirname \"$0\")\"\nnodes=$(seq 0 {last})\n"
+            "#!/bin/sh\n# CATENARY names the binary if it is not on the path.\n\
+             catenary=$(command -v \"${{CATENARY:-catenary}}\") || {{\n  \
+             echo 'catenary is not on the path: set CATENARY to the binary' >&2\n  exit 1\n}}\n\
+             catenary=$(realpath \"$catenary\")\n\
+             cd \"$(dirname \"$0\")\" || exit 1\nnodes=$(seq 0 {last})\n"
         );
-        let start = "for n in $nodes; do\n  nohup \"${CATENARY:-catenary}\" node --config node-$n/node.toml >>node-$n/log 2>&1 &\n  \
-             echo $! >node-$n/pid\ndone\n\"${CATENARY:-catenary}\" lanes open --config node-0/node.toml --operator \
+        let start = "for n in $nodes; do\n  nohup \"$catenary\" node --config node-$n/node.toml >>node-$n/log 2>&1 &\n  \
+             echo $! >node-$n/pid\ndone\n\"$catenary\" lanes open --config node-0/node.toml --operator \
              organisations/ORG1/operator.key\n";
         let stop = "for n in $nodes; do\n  [ -f node-$n/pid ] && kill \"$(cat node-$n/pid)\" && rm node-$n/pid\ndone\n";
-        let status = "for n in $nodes; do\n  echo \"node-$n\"\n  \"${CATENARY:-catenary}\" chain list --config node-$n/node.toml\ndone\n";
+        let status = "for n in $nodes; do\n  echo \"node-$n\"\n  \"$catenary\" chain list --config node-$n/node.toml\ndone\n";
         for (name, body) in [("start", start), ("stop", stop), ("status", status)] {
             let path = self.out.join(name);
             write(&path, format!("{head}{body}").as_bytes())?;

@@ -46,6 +46,8 @@ pub struct Net {
     genesis: Vec<Genesis>,
     doors: Vec<SocketAddr>,
     children: Vec<Option<Child>>,
+    /// Processes whose place another one was given.
+    replaced: Vec<Child>,
 }
 
 impl Net {
@@ -71,6 +73,7 @@ impl Net {
             genesis: genesis.iter().map(|bytes| Genesis::decode(bytes).unwrap()).collect(),
             doors: doors.collect(),
             children: (0..nodes).map(|_| None).collect(),
+            replaced: Vec::new(),
             folder,
         };
         (0..nodes).for_each(|node| net.connect_through_proxies(node));
@@ -103,7 +106,7 @@ impl Net {
         let mut command = catenary(&["node", "--config"]);
         command.env("CATENARY_LOG", "warn,catenary_links=info");
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
-        self.children[node] = Some(command.spawn().unwrap());
+        self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
     }
 
     /// Kill -9.
@@ -282,6 +285,10 @@ impl Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
+        for child in &mut self.replaced {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
         for (node, child) in self.children.iter_mut().enumerate() {
             if let Some(mut child) = child.take() {
                 let _ = child.kill();
