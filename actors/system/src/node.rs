@@ -47,6 +47,22 @@ pub struct NodeConfig {
     pub arbiters: usize,
 }
 
+impl NodeConfig {
+    /// These chains on the threads and the clock of this machine: as many of each kind of thread as it has cores.
+    pub fn on_this_machine(data: DataDir, chains: Vec<ChainDefinition>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            data,
+            chains,
+            engine: Engine::default(),
+            platform: Platform::default(),
+            executors: cores,
+            capacities: Capacities::default(),
+            arbiters: cores,
+        }
+    }
+}
+
 /// Why a node does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenNodeError {
@@ -60,10 +76,10 @@ pub enum OpenNodeError {
     },
     /// The guard cannot be opened.
     #[error("guard: {0}")]
-    Guard(#[source] OpenError),
+    Guard(OpenError),
     /// The journal cannot be opened.
     #[error("journal: {0}")]
-    Journal(#[source] OpenError),
+    Journal(OpenError),
     /// A thread cannot be started, or a file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

@@ -24,10 +24,10 @@ pub enum ResumeError {
     File(#[from] FileError),
     /// The guard cannot be opened.
     #[error("guard: {0}")]
-    Guard(#[source] OpenError),
+    Guard(OpenError),
     /// The block log cannot be opened.
     #[error("block log: {0}")]
-    Log(#[source] OpenError),
+    Log(OpenError),
     /// The chain's id is no folder name.
     #[error(transparent)]
     ChainId(#[from] InvalidChainId),

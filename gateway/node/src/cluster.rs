@@ -4,9 +4,7 @@ use crate::network;
 use anyhow::{Context as _, Result, ensure};
 use catenary_consensus::Peer;
 use catenary_links::{Impairment, Switch, impaired_pair, pair};
-use catenary_platform::Platform;
-use catenary_runtime::Capacities;
-use catenary_store::{DataDir, index::Engine};
+use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig, NodeStats};
 use catenary_types::Genesis;
 use std::path::{Path, PathBuf};
@@ -36,19 +34,10 @@ impl Cluster {
     pub async fn start(config: &ClusterConfig) -> Result<Self> {
         let folders = open_folders(config).context("opening the data folder")?;
         let documents = network::genesis_documents(&folders, catenary_runtime::now())?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let mut nodes = Vec::new();
         for (number, data) in folders.into_iter().enumerate() {
             let chains = network::chains(&documents, number)?;
-            let (node, notices) = Node::open(NodeConfig {
-                data,
-                chains,
-                engine: Engine::default(),
-                platform: Platform::default(),
-                capacities: Capacities::default(),
-                executors: cores,
-                arbiters: cores,
-            })?;
+            let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains))?;
             tell(number, notices);
             nodes.push(node);
         }

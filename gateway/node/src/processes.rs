@@ -8,9 +8,8 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail, ensure};
 use catenary_links::{AnyOf, ChainClient};
-use catenary_platform::Platform;
-use catenary_runtime::{Capacities, ChainDefinition};
-use catenary_store::{DataDir, index::Engine};
+use catenary_runtime::ChainDefinition;
+use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig};
 use catenary_types::Genesis;
 use futures::future::try_join_all;
@@ -226,15 +225,9 @@ impl Processes {
                 is_new: false,
             })
         };
-        let (node, _) = Node::open(NodeConfig {
-            data: DataDir::open(node_folder(&self.folder, number).join("data"))?,
-            chains: self.genesis.iter().map(definition).collect::<Result<_>>()?,
-            engine: Engine::default(),
-            platform: Platform::default(),
-            capacities: Capacities::default(),
-            executors: 1,
-            arbiters: 1,
-        })?;
+        let data = DataDir::open(node_folder(&self.folder, number).join("data"))?;
+        let chains = self.genesis.iter().map(definition).collect::<Result<_>>()?;
+        let (node, _) = Node::open(NodeConfig::on_this_machine(data, chains))?;
         node.start().await;
         Ok(node)
     }

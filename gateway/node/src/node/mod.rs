@@ -8,9 +8,8 @@ use crate::{keys, network, serve::Server};
 use anyhow::{Context as _, Result, bail};
 use catenary_crypto::SigningKey;
 use catenary_links::peers::{KnownNode, PeersConfig};
-use catenary_platform::Platform;
-use catenary_runtime::{Capacities, ChainDefinition, Reporter};
-use catenary_store::{DataDir, index::Engine};
+use catenary_runtime::{ChainDefinition, Reporter};
+use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig, NodePeers};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
@@ -50,16 +49,7 @@ fn open(file: &NodeFile) -> Result<Node> {
     let data = DataDir::open(&file.node.data)?;
     let unused = file.node.validator_key.as_deref().map(keys::unused_mark);
     let is_new = unused.as_deref().is_some_and(Path::exists);
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let (node, notices) = Node::open(NodeConfig {
-        data,
-        chains: chains(file, is_new)?,
-        engine: Engine::default(),
-        platform: Platform::default(),
-        capacities: Capacities::default(),
-        executors: cores,
-        arbiters: cores,
-    })?;
+    let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains(file, is_new)?))?;
     tell(notices);
     // That the keys have signed nothing is noted on disk now, and from the next moment on it need not be true.
     if let Some(unused) = unused.filter(|_| is_new) {
