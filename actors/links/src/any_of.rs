@@ -26,6 +26,7 @@ const ROUNDS: usize = 25;
 
 /// A chain through several nodes: asks one as long as it answers, then the next. What was submitted through a node that
 /// then fell silent is submitted again, which is safe. Nodes may lag: what one has shown the next may not know for a moment.
+#[derive(Clone)]
 pub struct AnyOf {
     nodes: Arc<[Arc<dyn ChainClient>]>,
     current: Arc<AtomicUsize>,
@@ -58,10 +59,6 @@ impl AnyOf {
             }
         }
     }
-
-    fn again(&self) -> Self {
-        Self { nodes: self.nodes.clone(), current: self.current.clone() }
-    }
 }
 
 /// A stream that goes on at the next node when one ends.
@@ -76,7 +73,8 @@ impl Following {
         loop {
             if self.blocks.is_none() {
                 let from = self.next;
-                self.blocks = Some(self.chain.ask(async |node| node.final_blocks(from).await).await?.blocks);
+                self.blocks =
+                    Some(self.chain.ask(|node| async move { node.final_blocks(from).await }).await?.blocks);
             }
             let block = match &mut self.blocks {
                 Some(blocks) => blocks.next().await,
@@ -118,7 +116,7 @@ impl ChainClient for AnyOf {
     async fn final_blocks(&self, from: Height) -> Reply<BlockStream> {
         let BlockStream { tip, blocks } =
             self.ask(|node| async move { node.final_blocks(from).await }).await?;
-        let following = Following { chain: self.again(), next: from.max(Height(1)), blocks: Some(blocks) };
+        let following = Following { chain: self.clone(), next: from.max(Height(1)), blocks: Some(blocks) };
         let blocks = stream::unfold(Some(following), async |following| {
             let mut following = following?;
             let block = following.block().await;

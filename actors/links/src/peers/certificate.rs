@@ -3,7 +3,7 @@
 use catenary_crypto::PublicKey;
 use catenary_types::Organisation;
 use std::fmt;
-use x509_parser::{extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
 /// A node of an organisation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +27,12 @@ pub enum NameError {
 
 /// The serial number of a certificate, which lists of revoked ones name.
 pub fn serial_number(certificate: &[u8]) -> Result<Vec<u8>, NameError> {
-    let (_, certificate) =
-        x509_parser::certificate::X509Certificate::from_der(certificate).map_err(|_| NameError::Malformed)?;
-    Ok(certificate.raw_serial().to_vec())
+    Ok(read(certificate)?.raw_serial().to_vec())
+}
+
+fn read(certificate: &[u8]) -> Result<X509Certificate<'_>, NameError> {
+    let read = X509Certificate::from_der(certificate);
+    read.map(|(_, certificate)| certificate).map_err(|_| NameError::Malformed)
 }
 
 impl fmt::Display for NodeName {
@@ -47,8 +50,7 @@ impl NodeName {
 
     /// The node of a certificate.
     pub fn of(certificate: &[u8]) -> Result<Self, NameError> {
-        let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(certificate)
-            .map_err(|_| NameError::Malformed)?;
+        let certificate = read(certificate)?;
         let names = certificate.subject_alternative_name().map_err(|_| NameError::Malformed)?;
         let names = names.map(|names| &*names.value.general_names).unwrap_or_default();
         let uris = names.iter().filter_map(|name| match name {
