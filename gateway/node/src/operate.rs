@@ -5,7 +5,7 @@ use crate::{
     keys,
     network::Holder,
     node::{config::NodeFile, read_genesis, routing},
-    submitter::{call, submit},
+    submitter::{call, included, submit},
     testnet::OPERATOR,
 };
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,7 +15,7 @@ use catenary_ledger::records::committee_account;
 use catenary_links::{ChainClient, Directory, GrpcChain};
 use catenary_relay::{
     gateway::{GatewayError, SubmitOutcome},
-    query::{Activity, ChainStatus, TransactionName},
+    query::{Activity, ChainStatus},
 };
 use catenary_types::{
     AccountId, Body, Call, Height, Message, RequestId, Trust, TxId, UnixSeconds, Validator,
@@ -218,16 +218,8 @@ async fn decide(chain: &dyn ChainClient, keys: &[SigningKey], call: Call) -> Res
     if let SubmitOutcome::Refused(refusal) = &submit(chain, vec![envelope.encode()]).await?[0] {
         bail!("the decision was refused: {refusal}");
     }
-    loop {
-        if let Some(view) = chain.transaction(TransactionName::Id(tx_id)).await?.value {
-            ensure!(
-                view.receipt.succeeded(),
-                "the decision failed: {}: {}",
-                view.receipt.reason,
-                view.receipt.detail
-            );
-            return Ok(view.height);
-        }
-        tokio::time::sleep(POLL).await;
-    }
+    let view = included(chain, tx_id).await?;
+    let receipt = &view.receipt;
+    ensure!(receipt.succeeded(), "the decision failed: {}: {}", receipt.reason, receipt.detail);
+    Ok(view.height)
 }

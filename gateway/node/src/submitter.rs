@@ -54,11 +54,20 @@ pub fn sign(
 
 /// Submits until every envelope has an answer other than "busy".
 pub async fn submit(chain: &dyn ChainClient, envelopes: Vec<Vec<u8>>) -> Result<Vec<SubmitOutcome>> {
+    Ok(submit_and_count(chain, envelopes).await?.0)
+}
+
+/// The same, with how often there was no other answer for all of them.
+pub async fn submit_and_count(
+    chain: &dyn ChainClient,
+    envelopes: Vec<Vec<u8>>,
+) -> Result<(Vec<SubmitOutcome>, u64)> {
+    let mut busy_answers = 0;
     let mut outcomes = vec![None; envelopes.len()];
     loop {
         let open: Vec<_> = (0..envelopes.len()).filter(|at| outcomes[*at].is_none()).collect();
         if open.is_empty() {
-            return Ok(outcomes.into_iter().flatten().collect());
+            return Ok((outcomes.into_iter().flatten().collect(), busy_answers));
         }
         let batch = open.iter().map(|at| envelopes[*at].clone()).collect();
         match chain.submit(batch).await {
@@ -75,6 +84,7 @@ pub async fn submit(chain: &dyn ChainClient, envelopes: Vec<Vec<u8>>) -> Result<
             Err(error) => bail!("{}: {error}", chain.chain_id()),
         }
         if outcomes.contains(&None) {
+            busy_answers += 1;
             tokio::time::sleep(POLL).await;
         }
     }
@@ -97,16 +107,22 @@ pub async fn once(
     if let SubmitOutcome::Refused(refusal) = &submit(chain, vec![envelope]).await?[0] {
         bail!("{}: {reference}: {refusal}", chain.chain_id());
     }
+    let view = included(chain, tx_id).await?;
+    if view.receipt.succeeded() {
+        return Ok(view);
+    }
+    // A transaction from before a restart may have been first.
+    if let Some(done) = chain.transaction(name).await?.value {
+        return Ok(done);
+    }
+    bail!("{}: {reference}: {}: {}", chain.chain_id(), view.receipt.reason, view.receipt.detail);
+}
+
+/// Waits until a transaction is in a final block.
+pub async fn included(chain: &dyn ChainClient, tx_id: TxId) -> Result<TransactionView> {
     loop {
         if let Some(view) = chain.transaction(TransactionName::Id(tx_id)).await?.value {
-            if view.receipt.succeeded() {
-                return Ok(view);
-            }
-            // A transaction from before a restart may have been first.
-            if let Some(done) = chain.transaction(name.clone()).await?.value {
-                return Ok(done);
-            }
-            bail!("{}: {reference}: {}: {}", chain.chain_id(), view.receipt.reason, view.receipt.detail);
+            return Ok(view);
         }
         tokio::time::sleep(POLL).await;
     }

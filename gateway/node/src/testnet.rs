@@ -104,13 +104,23 @@ impl Testnet {
             let path = self.out.join(GENESIS).join(format!("{chain}.genesis"));
             write(&path, &genesis(chain, &consortium).encode())?;
         }
+        let lists = consortium
+            .members
+            .iter()
+            .map(|member| Ok((format!("{}.pem", member.organisation), member.authority.revoke(&[])?)));
+        let lists = lists.collect::<Result<Vec<_>>>()?;
         for number in 0..nodes {
-            self.write_node(number, &consortium)?;
+            self.write_node(number, &consortium, &lists)?;
         }
         self.write_scripts()
     }
 
-    fn write_node(&self, number: usize, Consortium { members, machines }: &Consortium) -> Result<()> {
+    fn write_node(
+        &self,
+        number: usize,
+        Consortium { members, machines }: &Consortium,
+        lists: &[(String, String)],
+    ) -> Result<()> {
         let folder = node_folder(&self.out, number);
         let (machine, member) = (&machines[number], &members[number % members.len()]);
         let others = machines.iter().zip(&self.doors).enumerate().filter(|(other, _)| *other != number);
@@ -131,11 +141,8 @@ impl Testnet {
         let file = node_file(self.doors[number], others.map(peer).collect(), chains, Some(router));
         write_node(&folder, &file, (machine, &member.organisation, &member.authority))?;
         keys::write(&folder.join("keys/router.key"), &member.router)?;
-        for member in members {
-            let list = folder.join("tls/revoked").join(format!("{}.pem", member.organisation));
-            write(&list, member.authority.revoke(&[])?.as_bytes())?;
-        }
-        Ok(())
+        let mut lists = lists.iter();
+        lists.try_for_each(|(name, list)| write(&folder.join("tls/revoked").join(name), list.as_bytes()))
     }
 
     fn write_scripts(&self) -> Result<()> {

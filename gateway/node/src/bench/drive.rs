@@ -1,9 +1,10 @@
 //! Open loop: every transaction has its moment, and its latency counts from there, whether or not the network was ready for it.
 
 use super::workload::{Signed, Workload};
+use crate::submitter::submit_and_count;
 use anyhow::{Context as _, Result, bail};
 use catenary_links::ChainClient;
-use catenary_relay::gateway::{GatewayError, SharedBlock, SubmitOutcome};
+use catenary_relay::gateway::{SharedBlock, SubmitOutcome};
 use catenary_types::{Height, TxId, limits::ENVELOPE_BYTES_MAX};
 use futures::StreamExt;
 use hdrhistogram::Histogram;
@@ -22,8 +23,6 @@ const TICK: Duration = Duration::from_millis(2);
 /// Transactions and bytes of one request, as the door takes them.
 const REQUEST_ENVELOPES_MAX: usize = 1_000;
 const REQUEST_BYTES_MAX: usize = 4 * ENVELOPE_BYTES_MAX;
-/// Pause before what was refused as "busy" is sent again.
-const AGAIN: Duration = Duration::from_millis(20);
 /// How long what was sent last may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -88,33 +87,11 @@ async fn send(
 }
 
 /// Submits until every envelope was taken; says how often one was not.
-async fn submit(node: &dyn ChainClient, mut batch: Vec<Vec<u8>>) -> Result<u64> {
-    let mut busy = 0;
-    loop {
-        let outcomes = match node.submit(batch.clone()).await {
-            Ok(outcomes) => outcomes,
-            Err(GatewayError::Busy | GatewayError::Unavailable(_)) => {
-                busy += 1;
-                sleep(AGAIN).await;
-                continue;
-            }
-            Err(error) => bail!("{}: {error}", node.chain_id()),
-        };
-        let mut again = Vec::new();
-        for (envelope, outcome) in batch.into_iter().zip(outcomes) {
-            if let SubmitOutcome::Refused(refusal) = outcome {
-                if !refusal.reason.may_retry() {
-                    bail!("{}: {refusal}", node.chain_id());
-                }
-                again.push(envelope);
-            }
-        }
-        if again.is_empty() {
-            return Ok(busy);
-        }
-        busy += 1;
-        batch = again;
-        sleep(AGAIN).await;
+async fn submit(node: &dyn ChainClient, batch: Vec<Vec<u8>>) -> Result<u64> {
+    let (outcomes, busy) = submit_and_count(node, batch).await?;
+    match outcomes.iter().find(|outcome| matches!(outcome, SubmitOutcome::Refused(_))) {
+        Some(SubmitOutcome::Refused(refusal)) => bail!("{}: {refusal}", node.chain_id()),
+        _ => Ok(busy),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Chains at which nothing happens.
 
-use crate::net::{catenary, free_ports, until};
+use crate::net::{catenary, free_ports, memory_kib, until};
 use std::{
     fs,
     path::Path,
@@ -46,12 +46,6 @@ impl Node {
         node
     }
 
-    fn memory_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
-    }
-
     fn chains(&self) -> Vec<serde_json::Value> {
         let mut command = catenary(&["chain", "list", "-o", "json", "--config"]);
         let output = command.arg(config(&self.folder.path().join("net"))).output().unwrap();
@@ -72,13 +66,13 @@ fn config(net: &Path) -> std::path::PathBuf {
 
 #[tokio::test]
 async fn a_hundred_idle_chains_make_no_block_and_cost_little() {
-    let alone = Node::start(1).await.memory_kib();
+    let alone = memory_kib(&Node::start(1).await.child);
     let node = Node::start(1 + CHAINS).await;
     sleep(WATCHED).await;
     let chains = node.chains();
     assert_eq!(chains.len() as u64, 1 + CHAINS);
     assert!(chains.iter().all(|chain| chain["height"] == 0 && chain["activity"] == "idle"), "{chains:?}");
-    let each = node.memory_kib().saturating_sub(alone) / CHAINS;
+    let each = memory_kib(&node.child).saturating_sub(alone) / CHAINS;
     println!("{each} KiB for each idle chain");
     assert!(each <= IDLE_CHAIN_KIB_MAX, "{each} KiB");
 }

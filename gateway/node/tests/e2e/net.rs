@@ -189,10 +189,7 @@ impl Net {
 
     /// Resident memory of a node.
     pub fn memory_mib(&self, node: usize) -> u64 {
-        let child = self.children[node].as_ref().expect("the process runs");
-        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() / 1024
+        memory_kib(self.children[node].as_ref().expect("the process runs")) / 1024
     }
 
     /// What a node said so far.
@@ -300,6 +297,13 @@ impl Drop for Net {
             }
         }
     }
+}
+
+/// Resident memory of a process.
+pub fn memory_kib(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap()
 }
 
 /// Everything that a node shows of a chain.
