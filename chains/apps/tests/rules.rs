@@ -5,7 +5,7 @@
 mod common;
 
 use catenary_apps::{
-    admin::{AdminCall, RecoverKeys, SetKeys, SetValidators},
+    admin::{AdminCall, CreateChain, RecoverKeys, RemoveChain, SetKeys, SetValidators},
     asset::{AssetCall, AssetKey, Freeze},
 };
 use catenary_ledger::{
@@ -14,7 +14,8 @@ use catenary_ledger::{
     stores::ASSET,
 };
 use catenary_types::{
-    DoubleVote, Height, Receipt, Timestamp, UnixSeconds, Validator, VoteKind, time::NANOS_PER_SECOND,
+    DoubleVote, Genesis, Height, Message, Receipt, Timestamp, UnixSeconds, Validator, VoteKind,
+    time::NANOS_PER_SECOND,
 };
 use common::{
     Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, report, votes,
@@ -233,4 +234,42 @@ fn a_replaced_set_can_be_reported_for_a_day() {
     assert_eq!(kept(&chain), [9, 31]);
     replace(&mut chain, &[33]);
     assert_eq!(kept(&chain), [32]);
+}
+
+#[test]
+fn the_committee_creates_chains_and_none_twice() {
+    let mut chain = Chain::new();
+    let document =
+        |start: Timestamp| Genesis { name: "b".parse().unwrap(), time: start, ..genesis(UnixSeconds(0)) };
+    let first = document(chain.time());
+    let id = |genesis: &Genesis| genesis.chain_id().unwrap();
+    let create = |genesis: &Genesis| AdminCall::CreateChain(CreateChain { genesis: genesis.clone() });
+    let remove = |genesis: &Genesis| AdminCall::RemoveChain(RemoveChain { chain_id: id(genesis) });
+    let decide = |chain: &mut Chain, call: AdminCall| {
+        let decided = chain.committee(vec![call]);
+        chain.apply(decided).reason
+    };
+    let refused = chain.run("A", None, vec![admin(create(&first))]);
+    assert_eq!(refused.reason, "NOT_AUTHORISED");
+    let early = document(chain.time().plus_ms(1));
+    assert_eq!(decide(&mut chain, create(&early)), "INVALID_ARGUMENT", "from the future");
+    let nobody = Genesis { validators: Vec::new(), ..first.clone() };
+    assert_eq!(decide(&mut chain, create(&nobody)), "INVALID_ARGUMENT", "no validator");
+    assert_eq!(decide(&mut chain, create(&first)), "");
+    let record = chain.state.created_chains()[&first.name].clone();
+    assert_eq!((record.chain_id, record.created), (id(&first), chain.state.height()));
+    assert_eq!(record.genesis, first.encode());
+    let second = document(chain.time());
+    assert_eq!(decide(&mut chain, create(&second)), "ALREADY_EXISTS", "the name is in use");
+    assert_eq!(decide(&mut chain, remove(&second)), "NOT_FOUND");
+    assert_eq!(decide(&mut chain, remove(&first)), "");
+    let record = &chain.state.created_chains()[&first.name];
+    assert!(record.is_removed() && record.genesis.is_empty());
+    assert_eq!(decide(&mut chain, remove(&first)), "NOT_FOUND", "it is gone");
+    for old in [&first, &second] {
+        assert_eq!(decide(&mut chain, create(old)), "INVALID_ARGUMENT", "validators may have signed there");
+    }
+    let third = document(chain.time());
+    assert_eq!(decide(&mut chain, create(&third)), "");
+    assert_eq!(chain.state.created_chains()[&first.name].chain_id, id(&third));
 }

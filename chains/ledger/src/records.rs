@@ -9,6 +9,7 @@
 //! | `05` | [`Validators`]: the set that signs the block after next |
 //! | `06` | [`PastValidators`]: sets that were replaced, for reports of equivocation |
 //! | `07 ‖ validator (20) ‖ height (8) ‖ round (4) ‖ kind (1)` | [`Equivocation`] |
+//! | `08 ‖ length ‖ chain name` | [`ChainRecord`] |
 //!
 //! Numbers in keys are big-endian; the kind of a vote is CometBFT's number for it.
 //!
@@ -20,8 +21,8 @@ use crate::{
 };
 use catenary_crypto::Hash;
 use catenary_types::{
-    AccountId, AccountNumber, Address, DoubleVote, Height, InstanceName, Message, Organisation, Parameters,
-    Timestamp, Validator, VoteKind,
+    AccountId, AccountNumber, Address, ChainId, ChainName, DoubleVote, Height, InstanceName, Message,
+    Organisation, Parameters, Timestamp, Validator, VoteKind,
     genesis::{AccountKey, Role},
     wire::{Field, Reader, WireError},
 };
@@ -52,6 +53,8 @@ pub enum AdminKey<'a> {
         /// Prevotes or precommits.
         kind: VoteKind,
     },
+    /// The newest chain of a name that was created here.
+    Chain(&'a ChainName),
 }
 
 impl<'a> AdminKey<'a> {
@@ -66,6 +69,11 @@ impl AdminKey<'_> {
     /// Whether bytes are the key of an organisation.
     pub(crate) fn is_organisation(bytes: &[u8]) -> bool {
         bytes.first() == Some(&2)
+    }
+
+    /// Whether bytes are the key of a chain.
+    pub(crate) fn is_chain(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&8)
     }
 
     /// The bytes under which the record stands.
@@ -85,6 +93,7 @@ impl AdminKey<'_> {
                 [&[7], &validator.0[..], &height.0.to_be_bytes(), &round.to_be_bytes(), &[kind.number()]]
                     .concat()
             }
+            Self::Chain(name) => text(8, name.as_str()),
         }
     }
 }
@@ -196,6 +205,25 @@ catenary_types::message! {
         /// In which block.
         3 => reported: Height,
     }
+
+    /// A chain that was created here: the newest one of its name.
+    pub struct ChainRecord {
+        /// Its id.
+        1 => chain_id: ChainId,
+        /// Encoding of its genesis document; empty once it is removed.
+        2 => genesis: Vec<u8>,
+        /// In which block of this chain it was created.
+        3 => created: Height,
+        /// Time of the block that removed it; 0 while it runs.
+        4 => removed: Timestamp,
+    }
+}
+
+impl ChainRecord {
+    /// Whether the chain was removed.
+    pub fn is_removed(&self) -> bool {
+        self.removed != Timestamp(0)
+    }
 }
 
 impl Account {
@@ -239,6 +267,11 @@ pub trait ReadRecords {
     /// A member of the consortium.
     fn organisation(&self, name: &Organisation) -> Option<OrganisationRecord> {
         self.record(&AdminKey::Organisation(name))
+    }
+
+    /// The newest chain of a name that was created here.
+    fn created_chain(&self, name: &ChainName) -> Option<ChainRecord> {
+        self.record(&AdminKey::Chain(name))
     }
 
     /// Whether an organisation is a member.

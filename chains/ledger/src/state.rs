@@ -3,13 +3,13 @@
 use crate::{
     execute::Executed,
     overlay::View,
-    records::{AdminKey, OrganisationRecord},
+    records::{AdminKey, ChainRecord, OrganisationRecord},
     replay::ReplayWindow,
     stores::{ADMIN, ASSET, CLIENTS, IBC, INDEX, REPLAY},
 };
 use catenary_crypto::Hash;
 use catenary_state::{Batch, Changes, Multistore, StoreKind, StoreName};
-use catenary_types::{Height, Message, Organisation};
+use catenary_types::{ChainName, Height, Message, Organisation};
 use std::collections::BTreeMap;
 
 /// How many versions behind the latest stay readable and provable.
@@ -25,6 +25,8 @@ pub struct State {
     app_hash: Hash,
     /// What the `admin` store says of members, at hand: nodes ask for all of them at once.
     organisations: BTreeMap<Organisation, OrganisationRecord>,
+    /// Likewise of chains that were created here.
+    created_chains: BTreeMap<ChainName, ChainRecord>,
 }
 
 impl State {
@@ -47,8 +49,14 @@ impl State {
     /// [`Self::app_hash`] with the header before trusting it.
     pub fn restore(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
         let stores = Multistore::new(&Self::STORES).expect("the list of stores is well formed");
-        let mut state =
-            Self { stores, replay, height, app_hash: Hash::default(), organisations: BTreeMap::new() };
+        let mut state = Self {
+            stores,
+            replay,
+            height,
+            app_hash: Hash::default(),
+            organisations: BTreeMap::new(),
+            created_chains: BTreeMap::new(),
+        };
         state.commit(content);
         state
     }
@@ -75,12 +83,17 @@ impl State {
     }
 
     fn commit(&mut self, stores: BTreeMap<StoreName, Batch>) {
-        let changed = stores.get(&ADMIN).into_iter().flatten();
-        let members = changed.filter(|(key, _)| AdminKey::is_organisation(key)).filter_map(|(_, value)| {
+        for (key, value) in stores.get(&ADMIN).into_iter().flatten() {
+            let Some(value) = value else { continue };
             // What does not decode has another root than the header says, and is not used.
-            OrganisationRecord::decode(value.as_deref()?).ok()
-        });
-        self.organisations.extend(members.map(|record| (record.name.clone(), record)));
+            if AdminKey::is_organisation(key) {
+                let record = OrganisationRecord::decode(value).ok();
+                self.organisations.extend(record.map(|record| (record.name.clone(), record)));
+            } else if AdminKey::is_chain(key) {
+                let record = ChainRecord::decode(value).ok();
+                self.created_chains.extend(record.map(|record| (record.chain_id.chain_name(), record)));
+            }
+        }
         let external_roots = BTreeMap::from([(REPLAY, self.replay.root())]);
         let changes = Changes { stores, external_roots };
         self.app_hash =
@@ -116,6 +129,11 @@ impl State {
     /// The members of the consortium.
     pub fn organisations(&self) -> &BTreeMap<Organisation, OrganisationRecord> {
         &self.organisations
+    }
+
+    /// The newest chain of each name that was created here.
+    pub fn created_chains(&self) -> &BTreeMap<ChainName, ChainRecord> {
+        &self.created_chains
     }
 
     /// Ids of recent transactions.

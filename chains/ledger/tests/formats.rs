@@ -35,6 +35,7 @@ fn pins() -> String {
     let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let organisation = "CZ.BANK".parse().unwrap();
     let instance = "asset".parse().unwrap();
+    let chain = "berka".parse().unwrap();
     text("committee", &committee_account().to_string());
     text("admin key of an account", &hex(AdminKey::Account(&SENDER).bytes()));
     text("admin key of an organisation", &hex(AdminKey::Organisation(&organisation).bytes()));
@@ -45,6 +46,7 @@ fn pins() -> String {
     let (height, round, kind) = (Height(0x0102_0304_0506_0708), 0x090a_0b0c, VoteKind::Precommit);
     let step = AdminKey::Equivocation { validator: &Address([0xbb; 20]), height, round, kind };
     text("admin key of an equivocation", &hex(step.bytes()));
+    text("admin key of a chain", &hex(AdminKey::Chain(&chain).bytes()));
     text("index key of a reference", &hex(reference_key(&SENDER, &"order-29401".parse().unwrap())));
     let mut window = window();
     text("replay root of none", &ReplayWindow::default().root().to_string());

@@ -226,6 +226,11 @@ impl ChainId {
         self.0.rsplitn(3, '-').last().unwrap_or_default()
     }
 
+    /// The same as a name.
+    pub fn chain_name(&self) -> ChainName {
+        self.name().parse().expect("an id begins with a name")
+    }
+
     /// The revision: changes only with a new genesis.
     pub fn revision(&self) -> u64 {
         let digits = self.0.rsplit('-').next().unwrap_or_default();

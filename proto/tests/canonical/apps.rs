@@ -1,6 +1,10 @@
 //! Calls of `admin`, `asset` and `transfer`.
 
-use super::{Sample, account_name, core::parameters, public_bytes, public_key, same};
+use super::{
+    Sample, account_name,
+    core::{genesis, parameters},
+    public_bytes, public_key, same,
+};
 use catenary_apps::{
     accounts::KeyGrant,
     admin::{self as a, AdminCall},
@@ -73,6 +77,8 @@ fn keys_and_members() -> Vec<Sample> {
 
 fn governance() -> Vec<Sample> {
     let (parameters, wire_parameters) = parameters();
+    let (genesis, wire_genesis) = genesis();
+    let chain_id = genesis.chain_id().unwrap();
     vec![
         admin(
             AdminCall::SetParameters(a::SetParameters { parameters }),
@@ -97,6 +103,14 @@ fn governance() -> Vec<Sample> {
         admin(
             AdminCall::SwitchInstance(a::SwitchInstance { name: "gold".parse().unwrap(), active: true }),
             WireAdmin::SwitchInstance(wa::SwitchInstance { name: "gold".into(), active: true }),
+        ),
+        admin(
+            AdminCall::CreateChain(a::CreateChain { genesis }),
+            WireAdmin::CreateChain(wa::CreateChain { genesis: Some(wire_genesis) }),
+        ),
+        admin(
+            AdminCall::RemoveChain(a::RemoveChain { chain_id: chain_id.clone() }),
+            WireAdmin::RemoveChain(wa::RemoveChain { chain_id: chain_id.to_string() }),
         ),
         admin(AdminCall::Tick(a::Tick {}), WireAdmin::Tick(wa::Tick {})),
     ]

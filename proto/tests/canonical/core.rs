@@ -17,7 +17,7 @@ use proptest::prelude::*;
 const CHAIN: &str = "berka-0123456789abcdef-1";
 
 pub fn samples() -> Vec<Sample> {
-    [transactions(), receipt(), vec![genesis()], trust(), records()].concat()
+    [transactions(), receipt(), vec![genesis_sample()], trust(), records()].concat()
 }
 
 fn transactions() -> Vec<Sample> {
@@ -160,7 +160,12 @@ fn account_key() -> (AccountKey, ledger::AccountKey) {
     (domain, ledger::AccountKey { key: public_bytes(5), scheme: 1, weight: 2, from: 3, until: 4 })
 }
 
-fn genesis() -> Sample {
+fn genesis_sample() -> Sample {
+    let (domain, wire) = genesis();
+    same(domain, wire)
+}
+
+pub fn genesis() -> (Genesis, ledger::Genesis) {
     let (parameters, wire_parameters) = parameters();
     let (account_key, wire_account_key) = account_key();
     let domain = Genesis {
@@ -217,7 +222,7 @@ fn genesis() -> Sample {
         }],
         roots: vec![ledger::GenesisRoots { organisation: "AB".into(), roots: vec![vec![9; 32]] }],
     };
-    same(domain, wire)
+    (domain, wire)
 }
 
 fn records() -> Vec<Sample> {
@@ -253,6 +258,16 @@ fn records() -> Vec<Sample> {
         records::Instance { kind: "asset".parse().unwrap(), version: 1, active: true },
         ledger::Instance { kind: "asset".into(), version: 1, active: true },
     );
+    let chain_id = "ab-0123456789abcdef-1";
+    let chain = same(
+        records::ChainRecord {
+            chain_id: chain_id.parse().unwrap(),
+            genesis: vec![5, 6],
+            created: Height(3),
+            removed: Timestamp(4),
+        },
+        ledger::ChainRecord { chain_id: chain_id.into(), genesis: vec![5, 6], created: 3, removed: 4 },
+    );
     let validators = same(
         records::Validators { validators: vec![Validator { public_key: public_key(1), power: 1 }] },
         ledger::Validators { validators: vec![ledger::Validator { public_key: public_bytes(1), power: 1 }] },
@@ -267,7 +282,7 @@ fn records() -> Vec<Sample> {
         &ReferenceEntry { height: Height(7), position: 2, tx_id: TxId(Hash([3; 32])) },
         &ledger::ReferenceEntry { height: 7, position: 2, tx_id: vec![3; 32] },
     );
-    vec![account, organisation, instance, validators, name, grant, reference]
+    vec![account, organisation, instance, chain, validators, name, grant, reference]
 }
 
 /// What a client with a stock library does: fill in fields, encode, hash, sign.

@@ -173,7 +173,9 @@ pub(super) fn access(caller: &Caller, message: &AdminCall) -> Access {
         | AdminCall::SetParameters(_)
         | AdminCall::SetValidators(_)
         | AdminCall::AddInstance(_)
-        | AdminCall::SwitchInstance(_) => Access::Any,
+        | AdminCall::SwitchInstance(_)
+        | AdminCall::CreateChain(_)
+        | AdminCall::RemoveChain(_) => Access::Any,
     }
 }
 
@@ -213,7 +215,7 @@ fn check_parameters(old: &Parameters, new: &Parameters) -> Result<(), Failure> {
     }
 }
 
-fn require_committee(ctx: &Ctx<'_, '_>) -> Result<(), Failure> {
+pub(super) fn require_committee(ctx: &Ctx<'_, '_>) -> Result<(), Failure> {
     if ctx.caller().account == committee_account() {
         return Ok(());
     }
@@ -224,6 +226,6 @@ fn require_account(ctx: &Ctx<'_, '_>, id: &AccountId) -> Result<Account, Failure
     ctx.account(id).ok_or_else(|| Failure::new(Reason::NotFound, format!("account {id}")))
 }
 
-fn exists(detail: String) -> Failure {
+pub(super) fn exists(detail: String) -> Failure {
     Failure::new(Reason::AlreadyExists, detail)
 }

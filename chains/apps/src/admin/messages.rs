@@ -4,7 +4,7 @@ use crate::accounts::KeyGrant;
 use catenary_crypto::Hash;
 use catenary_ledger::records::Roles;
 use catenary_types::{
-    AccountId, AccountNumber, DoubleVote, InstanceName, Organisation, Parameters, Validator,
+    AccountId, AccountNumber, ChainId, DoubleVote, Genesis, InstanceName, Organisation, Parameters, Validator,
 };
 
 catenary_types::oneof! {
@@ -34,6 +34,10 @@ catenary_types::oneof! {
         11 => ReportEquivocation(ReportEquivocation),
         /// New certificate authorities for an organisation.
         12 => SetRoots(SetRoots),
+        /// A further chain, run by the nodes that have this one as their registry.
+        13 => CreateChain(CreateChain),
+        /// The end of a chain that was created here.
+        14 => RemoveChain(RemoveChain),
     }
 }
 
@@ -125,5 +129,17 @@ catenary_types::message! {
         1 => organisation: Organisation,
         /// SHA-256 of the DER of each root certificate that certifies its nodes.
         2 => roots: Vec<Hash>,
+    }
+
+    /// Creates a chain.
+    pub struct CreateChain {
+        /// What it starts from.
+        1 => genesis: Genesis,
+    }
+
+    /// Ends a chain: its nodes stop it and delete what they keep of it.
+    pub struct RemoveChain {
+        /// Which.
+        1 => chain_id: ChainId,
     }
 }

@@ -1,9 +1,9 @@
-//! Governance: organisations, accounts and their keys, roles, parameters, validators, app instances; the tick, and reports
-//! of validators that voted twice.
+//! Governance: organisations, accounts and their keys, roles, parameters, validators, app instances, further chains; the
+//! tick, and reports of validators that voted twice.
 //!
 //! | Call | Who may |
 //! |---|---|
-//! | admit organisation, set its roots, roles, parameters, validators, add or switch instances | the committee (m of n keys) |
+//! | admit organisation, set its roots, roles, parameters, validators, add or switch instances, create or remove chains | the committee (m of n keys) |
 //! | open an account, set its first keys, recover its keys | an operator of its organisation |
 //! | change an account's keys | the account itself, at its threshold |
 //! | tick | anybody known; admission limits it to one a second |
@@ -12,12 +12,13 @@
 //! A tick changes nothing. It makes a block, so that a header with a later time exists.
 
 mod calls;
+mod chains;
 mod equivocation;
 mod messages;
 
 pub use messages::{
-    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
-    SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
+    AddInstance, AdminCall, AdmitOrganisation, CreateChain, OpenAccount, RecoverKeys, RemoveChain,
+    ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
 };
 
 use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, View};
@@ -49,7 +50,10 @@ impl App for Admin {
             | AdminCall::SetRoles(_)
             | AdminCall::SetParameters(_)
             | AdminCall::AddInstance(_)
-            | AdminCall::SwitchInstance(_) => 20,
+            | AdminCall::SwitchInstance(_)
+            | AdminCall::RemoveChain(_) => 20,
+            // The set of validators is checked.
+            AdminCall::CreateChain(call) => 100 + 5 * call.genesis.validators.len() as u64,
             // Two signatures, and the sets in which the validator is looked for.
             AdminCall::ReportEquivocation(_) => 120,
             AdminCall::Tick(_) => 1,
@@ -77,6 +81,8 @@ impl App for Admin {
             AdminCall::SetValidators(call) => calls::set_validators(ctx, &call),
             AdminCall::AddInstance(call) => calls::add_instance(ctx, &call),
             AdminCall::SwitchInstance(call) => calls::switch_instance(ctx, &call),
+            AdminCall::CreateChain(call) => chains::create(ctx, &call),
+            AdminCall::RemoveChain(call) => chains::remove(ctx, &call),
             AdminCall::ReportEquivocation(call) => equivocation::report(ctx, &call),
             AdminCall::Tick(Tick {}) => Ok(()),
         }

@@ -7,8 +7,8 @@ use crate::{
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
     admin::{
-        AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, ReportEquivocation, SetKeys,
-        SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
+        AddInstance, AdminCall, AdmitOrganisation, CreateChain, OpenAccount, RecoverKeys, RemoveChain,
+        ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
     },
 };
 use catenary_crypto::Hash;
@@ -18,7 +18,9 @@ use catenary_ledger::{
     records::{Account, AdminKey, Equivocation, ReadRecords, Roles, committee_account},
     stores::ADMIN,
 };
-use catenary_types::{AccountId, Height, InstanceName, Message, Parameters, Role, UnixSeconds, Validator};
+use catenary_types::{
+    AccountId, Genesis, Height, InstanceName, Message, Parameters, Role, UnixSeconds, Validator,
+};
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{cell::RefCell, collections::BTreeSet};
 
@@ -54,6 +56,19 @@ fn validators() -> impl Strategy<Value = Vec<Validator>> {
     let member =
         (30..34u8, 0..3u64).prop_map(|(seed, power)| Validator { public_key: key(seed).public_key(), power });
     prop::collection::vec(member, 0..4)
+}
+
+/// A chain of one name, from around the time of the first blocks; now and then without a validator.
+fn further_chain() -> impl Strategy<Value = AdminCall> {
+    (0..2u64, prop::bool::weighted(0.9), any::<bool>()).prop_map(|(second, sound, create)| {
+        let mut genesis = Genesis { name: "b".parse().unwrap(), ..genesis(UnixSeconds(START_S + second)) };
+        genesis.validators.retain(|_| sound);
+        if create {
+            AdminCall::CreateChain(CreateChain { genesis })
+        } else {
+            AdminCall::RemoveChain(RemoveChain { chain_id: genesis.chain_id().unwrap() })
+        }
+    })
 }
 
 fn decision() -> impl Strategy<Value = AdminCall> {
@@ -103,6 +118,7 @@ pub fn call() -> impl Strategy<Value = AdminCall> {
             AdminCall::RecoverKeys(RecoverKeys { account: name.id(), threshold, keys })
         }),
         2 => decision(),
+        1 => further_chain(),
         1 => double_vote(),
         1 => Just(AdminCall::Tick(Tick {})),
     ]
@@ -122,6 +138,8 @@ fn kind(call: &AdminCall) -> (&'static str, bool) {
         AdminCall::SetValidators(_) => ("set validators", true),
         AdminCall::AddInstance(_) => ("add instance", true),
         AdminCall::SwitchInstance(_) => ("switch instance", true),
+        AdminCall::CreateChain(_) => ("create chain", true),
+        AdminCall::RemoveChain(_) => ("remove chain", true),
     }
 }
 
@@ -212,7 +230,7 @@ fn no_order_of_calls_gives_anybody_more_than_he_was_granted() {
     TestRunner::new(config).run(&prop::collection::vec(step(), 1..40), run).unwrap();
     let outcomes = outcomes.into_inner();
     let succeeded = outcomes.iter().filter(|(_, reason)| reason.is_none()).count();
-    assert_eq!(succeeded, 12, "not every call ever succeeded: {outcomes:?}");
+    assert_eq!(succeeded, 14, "not every call ever succeeded: {outcomes:?}");
     for reason in [Reason::NotAuthorised, Reason::InvalidArgument, Reason::AlreadyExists, Reason::NotFound] {
         assert!(outcomes.iter().any(|(_, seen)| *seen == Some(reason)), "{reason:?} was never the reason");
     }
