@@ -1,7 +1,7 @@
 //! The data folder of a node: layout, lock and version.
 
 use crate::failpoint::{Failpoint, reached};
-use crate::{FileError, files};
+use crate::{FileError, files, registry::RegistryDir};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -104,6 +104,18 @@ impl DataDir {
         let path = self.path.join("chains").join(chain_id);
         files::create_dir(&path.join("blocks"))?;
         Ok(ChainDir { chain_id: chain_id.to_owned(), path })
+    }
+
+    /// Deletes all that belongs to a chain; nothing may be open.
+    pub fn delete_chain(&self, chain_id: &str) -> Result<(), OpenDirError> {
+        let ChainDir { path, .. } = self.chain(chain_id)?;
+        fs::remove_dir_all(&path).map_err(FileError::of("delete", &path))?;
+        Ok(files::sync_dir(&self.path.join("chains"))?)
+    }
+
+    /// The chains that this node runs because a chain says so.
+    pub fn registry(&self) -> Result<RegistryDir, FileError> {
+        RegistryDir::open(self.path.join("registry"))
     }
 
     /// Ids of the chains that have a folder, in order.

@@ -36,26 +36,47 @@ impl KeyLocks {
             fcntl::{FcntlArg, fcntl},
             libc,
         };
-        let place =
-            sha256(name.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 2);
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as i16,
-            l_whence: libc::SEEK_SET as i16,
-            l_start: place as i64,
-            l_len: 1,
-            l_pid: 0,
-        };
-        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock)) {
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock(name, libc::F_WRLCK as i16))) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(error) => Err(FileError::of("lock", &self.path)(error.into())),
         }
     }
 
+    /// Gives a key back.
+    #[cfg(target_os = "linux")]
+    pub fn release(&self, name: &str) -> Result<(), FileError> {
+        use nix::{
+            fcntl::{FcntlArg, fcntl},
+            libc,
+        };
+        let unlocked = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&lock(name, libc::F_UNLCK as i16)));
+        unlocked.map(drop).map_err(|error| FileError::of("unlock", &self.path)(error.into()))
+    }
+
     /// Takes a key by its name; here it is never in use.
     #[cfg(not(target_os = "linux"))]
     pub fn take(&self, _name: &str) -> Result<bool, FileError> {
         Ok(true)
+    }
+
+    /// Gives a key back.
+    #[cfg(not(target_os = "linux"))]
+    pub fn release(&self, _name: &str) -> Result<(), FileError> {
+        Ok(())
+    }
+}
+
+/// A lock of the byte that stands for a key.
+#[cfg(target_os = "linux")]
+fn lock(name: &str, kind: i16) -> nix::libc::flock {
+    let place = sha256(name.as_bytes()).0.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 2);
+    nix::libc::flock {
+        l_type: kind,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: place as i64,
+        l_len: 1,
+        l_pid: 0,
     }
 }
 
@@ -71,7 +92,10 @@ mod tests {
         assert!(first.take(&name("one")).unwrap());
         assert!(second.take(&name("two")).unwrap());
         assert!(!second.take(&name("one")).unwrap());
-        drop(first);
+        first.release(&name("one")).unwrap();
         assert!(second.take(&name("one")).unwrap());
+        assert!(first.take(&name("three")).unwrap());
+        drop(first);
+        assert!(second.take(&name("three")).unwrap());
     }
 }

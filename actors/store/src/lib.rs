@@ -31,8 +31,10 @@ pub mod guard;
 pub mod index;
 pub mod journal;
 mod keys;
+mod registry;
 mod threads;
 
 pub use data_dir::{ChainDir, DataDir, OpenDirError};
 pub use error::{FileError, OpenError};
 pub use keys::KeyLocks;
+pub use registry::RegistryDir;

@@ -80,8 +80,8 @@ async fn measure(transactions: u64) -> (Sample, Sample) {
         let (took, height) =
             submit(&group, number as usize % VALIDATORS, bank.envelope(1_000 + number)).await;
         for node in 0..VALIDATORS {
-            let sealed = group.node(node).chains()[0].final_block(height.next());
-            soon(sealed).await.expect("the chain runs");
+            let chain = group.node(node).chains()[0].clone();
+            soon(chain.final_block(height.next())).await.expect("the chain runs");
         }
         sleep(QUIET).await;
         let flush = flush(&mut file, number);

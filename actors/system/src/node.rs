@@ -2,7 +2,6 @@
 
 use actix::Arbiter;
 use catenary_consensus::{Mark, Peer};
-use catenary_crypto::SigningKey;
 use catenary_journal::{
     guard::Marked,
     journal::{ChainTag, Record, Report},
@@ -25,7 +24,7 @@ use catenary_types::{Address, ChainId, Height};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 use tokio::sync::watch;
 
@@ -140,7 +139,38 @@ pub struct Node {
     arbiters: Vec<Arbiter>,
     homes: Vec<Home>,
     /// Held as long as the node may sign.
-    _keys: KeyLocks,
+    pub(crate) keys: KeyLocks,
+    pub(crate) hosted: Hosted,
+    pub(crate) parts: Arc<NodeParts>,
+}
+
+/// The chains that a node has charge of.
+#[derive(Clone, Default)]
+pub(crate) struct Hosted(Arc<RwLock<BTreeMap<ChainTag, HostedChain>>>);
+
+/// A chain that a node has charge of.
+#[derive(Clone)]
+pub(crate) struct HostedChain {
+    pub(crate) chain_id: ChainId,
+    /// Whose key is in use here.
+    pub(crate) validator: Option<Address>,
+    pub(crate) journal: ChainJournal,
+}
+
+impl Hosted {
+    pub(crate) fn insert(&self, definition: &ChainDefinition, journal: ChainJournal) {
+        let (chain_id, validator) = (definition.chain_id.clone(), definition.validator());
+        let mut chains = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        chains.insert(chain_tag(&chain_id), HostedChain { chain_id, validator, journal });
+    }
+
+    pub(crate) fn remove(&self, chain: ChainTag) -> Option<HostedChain> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&chain)
+    }
+
+    fn get(&self, chain: ChainTag) -> Option<HostedChain> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&chain).cloned()
+    }
 }
 
 impl Node {
@@ -149,11 +179,13 @@ impl Node {
     pub fn open(config: NodeConfig) -> Result<(Self, Vec<String>), OpenNodeError> {
         let mut notices = Vec::new();
         let platform = config.platform;
-        let keys = take_keys(&platform, &config.chains)?;
+        let keys = KeyLocks::new(&platform.shared_folder())?;
+        config.chains.iter().try_for_each(|chain| take_key(&keys, chain))?;
         let journal_existed = has_files(&config.data.journal());
         let (writer, mut records, report, guard, found) =
             open_votes(&platform, &config.data, &config.chains, journal_existed)?;
-        create_marks(&guard.guard(), &config.chains)?;
+        let new = config.chains.iter().filter(|chain| chain.is_new);
+        note_unless_known(&guard.guard(), new.map(|chain| &chain.chain_id), Mark::nothing())?;
         if !report.is_clean() || report.torn.is_some() {
             notices.push(format!("journal: {report}"));
         }
@@ -169,7 +201,9 @@ impl Node {
             })
             .collect();
         let supervisor_slot = Arc::new(OnceLock::new());
-        let logs = Arc::new(start_logs(&platform, &chains, supervisor_slot.clone())?);
+        let hosted = Hosted::default();
+        chains.iter().for_each(|(definition, journal)| hosted.insert(definition, journal.clone()));
+        let logs = Arc::new(start_logs(&platform, hosted.clone(), supervisor_slot.clone())?);
         let (index, damage) = Index::open_or_recreate(&config.data.index(), config.engine)?;
         if let Some(damage) = damage {
             notices.push(format!("{damage}; rebuilding it from the block logs"));
@@ -177,7 +211,7 @@ impl Node {
         let arbiters: Vec<_> = (0..config.arbiters).map(|_| Arbiter::new()).collect();
         let homes = homes(&platform, config.capacities, &arbiters);
         let index_writer = IndexWriter::start(&platform)?;
-        let parts = NodeParts {
+        let parts = Arc::new(NodeParts {
             platform: platform.clone(),
             data: config.data,
             journal,
@@ -190,8 +224,8 @@ impl Node {
             index_writer: index_writer.clone(),
             executors: Arc::new(Executors::start(&platform, config.executors)?),
             homes: homes.clone(),
-        };
-        let supervisor = Supervisor::new(parts, chains)?;
+        });
+        let supervisor = Supervisor::new(parts.clone(), chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
         let node = Self {
             supervisor,
@@ -201,7 +235,9 @@ impl Node {
             index: index_writer,
             arbiters,
             homes,
-            _keys: keys,
+            keys,
+            hosted,
+            parts,
         };
         Ok((node, notices))
     }
@@ -209,7 +245,8 @@ impl Node {
     /// Starts every chain. One that does not start takes no other with it: it is in [`Self::down`], with the reason.
     /// Returns what the operator should know of the others.
     pub async fn start(&self) -> Vec<String> {
-        let starts = (0..self.chains().len()).map(|number| self.supervisor.start(number));
+        let chains = self.chains();
+        let starts = chains.iter().map(|chain| self.supervisor.start(chain.chain_id()));
         futures::future::join_all(starts).await.into_iter().flatten().flatten().collect()
     }
 
@@ -229,8 +266,8 @@ impl Node {
         self.journal.journal().failure().or(guard)
     }
 
-    /// The chains, in the order of the configuration.
-    pub fn chains(&self) -> &[ChainMailbox] {
+    /// The chains, in the order of the configuration and then of [`Self::add`].
+    pub fn chains(&self) -> Vec<ChainMailbox> {
         self.supervisor.chains()
     }
 
@@ -239,7 +276,7 @@ impl Node {
         &self.supervisor
     }
 
-    /// The chains as clients reach them, in the order of the configuration.
+    /// The chains as clients reach them, in the same order.
     pub fn clients(&self) -> Vec<Arc<dyn ChainClient>> {
         let client = |chain: &ChainMailbox| Arc::new(chain.clone()) as Arc<dyn ChainClient>;
         self.chains().iter().map(client).collect()
@@ -288,16 +325,18 @@ impl Drop for Node {
     }
 }
 
-fn take_keys(platform: &Platform, chains: &[ChainDefinition]) -> Result<KeyLocks, OpenNodeError> {
-    let keys = KeyLocks::new(&platform.shared_folder())?;
-    for ChainDefinition { chain_id, validator_seed, .. } in chains {
-        let Some(seed) = validator_seed else { continue };
-        let validator = Address::of(&SigningKey::from_seed(seed).public_key());
-        if !keys.take(&format!("{chain_id}/{validator}"))? {
-            return Err(OpenNodeError::KeyInUse { chain_id: chain_id.clone(), validator });
-        }
+/// Takes the key with which a chain's blocks are signed here, if there is one.
+pub(crate) fn take_key(keys: &KeyLocks, chain: &ChainDefinition) -> Result<(), OpenNodeError> {
+    let Some(validator) = chain.validator() else { return Ok(()) };
+    if keys.take(&key_name(&chain.chain_id, validator))? {
+        return Ok(());
     }
-    Ok(keys)
+    Err(OpenNodeError::KeyInUse { chain_id: chain.chain_id.clone(), validator })
+}
+
+/// What a key is called among those in use.
+pub(crate) fn key_name(chain_id: &ChainId, validator: Address) -> String {
+    format!("{chain_id}/{validator}")
 }
 
 /// Where actors run: one place for each arbiter, or this thread.
@@ -340,13 +379,17 @@ fn known_chains(data: &DataDir, chains: &[ChainDefinition]) -> Result<BTreeSet<C
     Ok(all.filter(|tag| !new.contains(tag)).collect())
 }
 
-/// Notes of keys that were just made that they have signed nothing, and waits until that is on the disk: from now on a guard
-/// that knows nothing of them has lost something.
-fn create_marks(guard: &Guard, chains: &[ChainDefinition]) -> Result<(), FileError> {
-    let tags = chains.iter().filter(|chain| chain.is_new).map(|chain| chain_tag(&chain.chain_id));
-    let unknown = tags.filter(|tag| guard.newest(*tag).is_none());
-    let nothing = Marked { mark: Mark::nothing().encode(), batch: 0 };
-    guard.raise_and_wait(unknown.map(|tag| (tag, nothing)))
+/// Notes of chains that the guard does not know what was signed on them, and waits until that is on the disk. Of a key that was
+/// just made it is [`Mark::nothing`]: from now on a guard that knows nothing of the chain has lost something. May wait, so it
+/// is not for actors.
+pub(crate) fn note_unless_known<'a>(
+    guard: &Guard,
+    chains: impl IntoIterator<Item = &'a ChainId>,
+    mark: Mark,
+) -> Result<(), FileError> {
+    let unknown = chains.into_iter().map(chain_tag).filter(|tag| guard.newest(*tag).is_none());
+    let marked = Marked { mark: mark.encode(), batch: 0 };
+    guard.raise_and_wait(unknown.map(|tag| (tag, marked.clone())))
 }
 
 fn has_files(folder: &Path) -> bool {
@@ -356,23 +399,18 @@ fn has_files(folder: &Path) -> bool {
 /// Trims the journal behind the block logs, and reports a log that fails.
 fn start_logs(
     platform: &Platform,
-    chains: &[(ChainDefinition, ChainJournal)],
+    hosted: Hosted,
     supervisor: Arc<OnceLock<Supervisor>>,
 ) -> Result<BlockLogWriter, FileError> {
-    let journals = chains
-        .iter()
-        .enumerate()
-        .map(|(number, (definition, journal))| (chain_tag(&definition.chain_id), (number, journal.clone())));
-    let journals: BTreeMap<_, _> = journals.collect();
     BlockLogWriter::start_on(platform, block_log::Config::default(), move |event| match event {
         Event::Flushed { chain, height } => {
-            if let Some((_, journal)) = journals.get(&chain) {
-                journal.trim(Height(height));
+            if let Some(hosted) = hosted.get(chain) {
+                hosted.journal.trim(Height(height));
             }
         }
         Event::Failed { chain, error } => {
-            if let (Some((number, _)), Some(supervisor)) = (journals.get(&chain), supervisor.get()) {
-                supervisor.log_failed(*number, error.to_string());
+            if let (Some(hosted), Some(supervisor)) = (hosted.get(chain), supervisor.get()) {
+                supervisor.log_failed(hosted.chain_id, error.to_string());
             }
         }
     })

@@ -5,7 +5,7 @@ use catenary_consensus::Peer;
 use catenary_crypto::PublicKey;
 use catenary_ledger::records::OrganisationRecord;
 use catenary_links::peers::{Authority, NewLink, Peers, PeersConfig, PeersError, Trust};
-use catenary_runtime::{ChainMailbox, Supervisor};
+use catenary_runtime::Supervisor;
 use catenary_types::ChainId;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ impl NodePeers {
     /// which authorities they record, and believes no other.
     pub async fn start(node: &Node, config: PeersConfig) -> Result<Self, PeersError> {
         let trust = config.trust.clone();
-        let mut asked = Asked { chains: node.chains().to_vec(), answers: BTreeMap::new() };
+        let mut asked = Asked { supervisor: node.supervisor().clone(), answers: BTreeMap::new() };
         asked.ask(&trust).await;
         let (supervisor, numbers) = (node.supervisor().clone(), Numbers::default());
         let peers = Peers::start(config, move |link| connect(&supervisor, &numbers, link))?;
@@ -66,13 +66,15 @@ impl Numbers {
 
 /// What the chains said last. One that is down keeps its word.
 struct Asked {
-    chains: Vec<ChainMailbox>,
+    supervisor: Supervisor,
     answers: BTreeMap<ChainId, BTreeSet<Authority>>,
 }
 
 impl Asked {
     async fn ask(&mut self, trust: &Trust) {
-        for chain in &self.chains {
+        let chains = self.supervisor.chains();
+        self.answers.retain(|id, _| chains.iter().any(|chain| chain.chain_id() == id));
+        for chain in &chains {
             let recorded = chain.read(|state| {
                 let members = state.organisations().values();
                 let authorities = |member: &OrganisationRecord| {

@@ -241,7 +241,8 @@ impl Bank {
         self.opening(number).sign(&[&self.key()]).encode()
     }
 
-    fn definition(&self, validator: usize, is_new: bool) -> ChainDefinition {
+    /// What one of its validators runs; `is_new` says whether the key has signed nothing yet.
+    pub fn definition(&self, validator: usize, is_new: bool) -> ChainDefinition {
         ChainDefinition {
             genesis: self.genesis.clone(),
             chain_id: self.chain_id.clone(),

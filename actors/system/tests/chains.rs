@@ -46,7 +46,8 @@ fn a_chain_that_does_not_open_is_named_and_takes_no_other_with_it() {
     flip(&blocks, 500);
     run(async {
         let (node, _) = start(left.path(), &banks).await.unwrap();
-        let [broken, sound] = node.chains() else { panic!("two chains") };
+        let chains = node.chains();
+        let [broken, sound] = &chains[..] else { panic!("two chains") };
         let down = node.down().borrow().clone();
         let reason = &down[broken.chain_id()];
         assert_eq!(down.len(), 1);
@@ -55,7 +56,7 @@ fn a_chain_that_does_not_open_is_named_and_takes_no_other_with_it() {
         settle(sound, banks[1].envelope(2)).await;
 
         fs::write(&blocks, &whole).unwrap();
-        soon(node.supervisor().start(0)).await.unwrap();
+        soon(node.supervisor().start(broken.chain_id())).await.unwrap();
         assert!(node.down().borrow().is_empty());
         assert_eq!(root(broken).await, before);
         settle(broken, banks[0].envelope(2)).await;
@@ -124,7 +125,8 @@ fn a_chain_that_panics_is_rebuilt_and_the_others_never_notice() {
     let folder = tempfile::tempdir().unwrap();
     run(async {
         let (node, _) = start(folder.path(), &banks).await.unwrap();
-        let [broken, sound] = node.chains() else { panic!("two chains") };
+        let chains = node.chains();
+        let [broken, sound] = &chains[..] else { panic!("two chains") };
         let mut rebuilt = node.rebuilt();
         assert!(broken.submit(vec![banks[0].envelope(1)]).await.is_err(), "the answer went with the chain");
         let reasons = soon(rebuilt.wait_for(|reasons| !reasons.is_empty())).await.unwrap().clone();
@@ -145,7 +147,8 @@ fn a_chain_whose_block_log_fails_stops_alone() {
         let (node, _) = start(folder.path(), &banks).await.unwrap();
         // The log creates its first file with its first block, and cannot.
         fs::create_dir(first_blocks(folder.path(), &banks[0])).unwrap();
-        let [broken, sound] = node.chains() else { panic!("two chains") };
+        let chains = node.chains();
+        let [broken, sound] = &chains[..] else { panic!("two chains") };
         let mut down = node.down();
         let submitted = broken.submit(vec![banks[0].envelope(1)]).await.unwrap();
         assert!(matches!(submitted[..], [SubmitOutcome::Accepted(_)]), "{submitted:?}");
@@ -190,7 +193,8 @@ fn an_idle_chain_makes_no_block() {
     let folder = tempfile::tempdir().unwrap();
     run(async {
         let (node, _) = start(folder.path(), &banks).await.unwrap();
-        let [used, unused] = node.chains() else { panic!("two chains") };
+        let chains = node.chains();
+        let [used, unused] = &chains[..] else { panic!("two chains") };
         let sealed = settle(used, banks[0].envelope(1)).await.height.next();
         let more = tokio::time::timeout(IDLE, async {
             tokio::select! {

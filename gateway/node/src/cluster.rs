@@ -88,7 +88,8 @@ impl Cluster {
     /// Stops a chain on every node.
     pub async fn stop_chain(&self, chain: usize, reason: &str) -> Result<()> {
         for node in &self.nodes {
-            node.supervisor().stop(chain, reason).await.map_err(anyhow::Error::msg)?;
+            let chain = node.chains()[chain].chain_id().clone();
+            node.supervisor().stop(&chain, reason).await.map_err(anyhow::Error::msg)?;
         }
         Ok(())
     }
@@ -96,7 +97,8 @@ impl Cluster {
     /// Starts a chain on every node.
     pub async fn start_chain(&self, chain: usize) -> Result<()> {
         for node in &self.nodes {
-            node.supervisor().start(chain).await.map_err(anyhow::Error::msg)?;
+            let chain = node.chains()[chain].chain_id().clone();
+            node.supervisor().start(&chain).await.map_err(anyhow::Error::msg)?;
         }
         Ok(())
     }

@@ -200,7 +200,9 @@ impl World {
                 running.node.down().borrow().contains_key(id).then(|| running.node.supervisor().clone())
             });
             if let Some(Some(supervisor)) = supervisor {
-                let started = self.answer(node, "a chain starts again", supervisor.start(chain)).await;
+                let started = self
+                    .answer(node, "a chain starts again", supervisor.start(&self.setup.chains[chain]))
+                    .await;
                 self.say("chain revived", || format!("node {node} chain {chain}: {started:?}"));
             }
         }
@@ -214,15 +216,21 @@ impl World {
         }
         let Some(stopping) = supervisor() else { return };
         let life = self.life(node);
-        let stopped =
-            self.answer(node, "a chain stops", stopping.stop(chain, "for the operator's reasons")).await;
+        let stopped = self
+            .answer(
+                node,
+                "a chain stops",
+                stopping.stop(&self.setup.chains[chain], "for the operator's reasons"),
+            )
+            .await;
         drop(stopping);
         self.say("chain halted", || format!("node {node} chain {chain}: {stopped:?}"));
         self.halted.borrow_mut().insert((node, chain), (life, Instant::now()));
         sleep(off).await;
         self.halted.borrow_mut().remove(&(node, chain));
         if let Some(starting) = supervisor().filter(|_| self.life(node) == life) {
-            let started = self.answer(node, "a chain starts again", starting.start(chain)).await;
+            let started =
+                self.answer(node, "a chain starts again", starting.start(&self.setup.chains[chain])).await;
             self.say("chain started", || format!("node {node} chain {chain}: {started:?}"));
         }
     }

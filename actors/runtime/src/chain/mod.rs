@@ -6,7 +6,9 @@
 mod actor;
 mod effects;
 mod mailbox;
+mod slots;
 
 pub(crate) use actor::{ChainActor, ChainMessage, ChainParts};
 pub(crate) use mailbox::Running;
 pub use mailbox::{ChainMailbox, Slot};
+pub(crate) use slots::Slots;

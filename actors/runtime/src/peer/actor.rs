@@ -2,7 +2,7 @@
 
 use super::links::{Counters, PeerLinks};
 use crate::{
-    chain::{ChainMessage, Slot},
+    chain::{ChainMessage, Slots},
     supervisor::LinkWatch,
     verification::Verification,
 };
@@ -13,16 +13,9 @@ use catenary_consensus::Peer;
 use catenary_links::{Frame, WireEnd};
 use catenary_replica::{Input, Lane, PeerMessage};
 use catenary_store::failpoint::{Failpoint, reached};
-use catenary_types::ChainId;
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-
-/// The chains of a node, by id.
-pub(crate) type Slots = Arc<BTreeMap<ChainId, Arc<Slot>>>;
 
 /// What a link's mailbox takes. When it is full the frame is dropped and counted.
 #[derive(Message)]
@@ -38,7 +31,7 @@ pub(crate) struct PeerLinkParts {
     pub(crate) lane_frames_max: usize,
     pub(crate) peer: Peer,
     pub(crate) end: WireEnd,
-    pub(crate) slots: Slots,
+    pub(crate) slots: Arc<Slots>,
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) verification: Verification,
     pub(crate) watch: LinkWatch,
@@ -53,7 +46,7 @@ pub(crate) struct PeerLinkActor {
     lane_frames_max: usize,
     /// Whether a future waits for room on the wire.
     waiting: bool,
-    slots: Slots,
+    slots: Arc<Slots>,
     links: Arc<PeerLinks>,
     verification: Verification,
     /// Tells the supervisor when this actor is gone.

@@ -5,7 +5,7 @@ use super::{
     watch::{LinkWatch, Watch},
 };
 use crate::{
-    chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
+    chain::{ChainActor, ChainMessage, ChainParts, Running, Slot, Slots},
     consensus::{ConsensusActor, ConsensusParts},
     journal::ChainJournal,
     memory::recall,
@@ -25,7 +25,7 @@ use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -51,26 +51,37 @@ pub struct ChainDefinition {
 /// Chains, each with a reason: why it is down although nobody stopped it, or why it was rebuilt from its log.
 pub type Reasons = BTreeMap<ChainId, String>;
 
+impl ChainDefinition {
+    /// The validator that this node may be.
+    pub fn validator(&self) -> Option<Address> {
+        self.validator_seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()))
+    }
+}
+
 type StartReply = oneshot::Sender<Result<Vec<String>, String>>;
 
 /// What the supervisor's mailbox takes: few messages, never full in practice.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) enum SupervisorMessage {
+    /// A further chain, which does not run yet.
+    Add { chain: Box<(ChainDefinition, ChainJournal)>, reply: oneshot::Sender<()> },
+    /// A chain goes, for good.
+    Remove { chain: ChainId, reason: String, reply: oneshot::Sender<Weak<ChainDefinition>> },
     /// The operator starts a chain.
-    Start { chain: usize, reply: StartReply },
+    Start { chain: ChainId, reply: StartReply },
     /// The operator stops a chain.
-    Stop { chain: usize, reason: String, reply: oneshot::Sender<()> },
+    Stop { chain: ChainId, reason: String, reply: oneshot::Sender<()> },
     /// A chain was opened, or cannot be.
-    Opened { chain: usize, generation: u64, result: Result<Box<Opened>, String> },
+    Opened { chain: ChainId, generation: u64, result: Result<Box<Opened>, String> },
     /// An actor or executor task of a chain is gone.
-    Fell { chain: usize, generation: u64, reason: String, suspect: Option<Arc<Suspect>> },
+    Fell { chain: ChainId, generation: u64, reason: String, suspect: Option<Arc<Suspect>> },
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
     Disconnected(Peer, LinkNumber),
     /// A block log takes no more blocks.
-    LogFailed { chain: usize, reason: String },
+    LogFailed { chain: ChainId, reason: String },
     /// The node stops.
     ShutDown(oneshot::Sender<()>),
 }
@@ -87,6 +98,8 @@ pub(crate) struct Opened {
 
 struct Supervised {
     definition: Arc<ChainDefinition>,
+    /// Which of the node's homes its actors have.
+    home: usize,
     slot: Arc<Slot>,
     journal: ChainJournal,
     generation: u64,
@@ -100,7 +113,8 @@ pub(crate) struct SupervisorActor {
     parts: Arc<NodeParts>,
     links: Arc<PeerLinks>,
     verification: Verification,
-    chains: Vec<Supervised>,
+    chains: BTreeMap<ChainId, Supervised>,
+    slots: Arc<Slots>,
     /// The newest link.
     link: LinkNumber,
     down: watch::Sender<Reasons>,
@@ -109,30 +123,47 @@ pub(crate) struct SupervisorActor {
 
 impl SupervisorActor {
     pub(crate) fn new(
-        parts: NodeParts,
+        parts: Arc<NodeParts>,
         links: Arc<PeerLinks>,
         verification: Verification,
+        slots: Arc<Slots>,
         chains: Vec<(ChainDefinition, ChainJournal)>,
     ) -> Self {
-        let supervised = |(definition, journal)| Supervised {
-            slot: Slot::empty(),
+        let (down, rebuilt) = (watch::Sender::default(), watch::Sender::default());
+        let (none, link) = (BTreeMap::new(), LinkNumber(0));
+        let mut supervisor = Self { parts, links, verification, chains: none, slots, link, down, rebuilt };
+        chains.into_iter().for_each(|(definition, journal)| supervisor.add(definition, journal));
+        supervisor
+    }
+
+    fn add(&mut self, definition: ChainDefinition, journal: ChainJournal) {
+        let chain_id = definition.chain_id.clone();
+        let slot = Slot::empty();
+        let home = self.slots.insert(chain_id.clone(), slot.clone());
+        let supervised = Supervised {
+            slot,
             journal,
             definition: Arc::new(definition),
+            home,
             generation: 0,
             falls: VecDeque::new(),
             waiting: Vec::new(),
             last: None,
         };
-        let chains = chains.into_iter().map(supervised).collect();
-        let (down, rebuilt) = (watch::Sender::default(), watch::Sender::default());
-        let link = LinkNumber(0);
-        Self { parts: Arc::new(parts), links, verification, chains, link, down, rebuilt }
+        self.chains.insert(chain_id, supervised);
     }
 
-    pub(crate) fn mailboxes(&self) -> Vec<ChainMailbox> {
-        let mailbox =
-            |chain: &Supervised| ChainMailbox::new(chain.definition.chain_id.clone(), chain.slot.clone());
-        self.chains.iter().map(mailbox).collect()
+    /// Stops a chain and forgets it; what others still say of it no longer counts.
+    fn remove(&mut self, chain_id: &ChainId, reason: &str) -> Weak<ChainDefinition> {
+        self.slots.remove(chain_id);
+        self.down.send_modify(|down| drop(down.remove(chain_id)));
+        self.rebuilt.send_modify(|rebuilt| drop(rebuilt.remove(chain_id)));
+        let Some(chain) = self.chains.remove(chain_id) else { return Weak::new() };
+        chain.slot.stop(reason, None);
+        // Nothing that it still signs gets into the journal, and so nothing gets out.
+        drop(chain.journal.take_over());
+        chain.waiting.into_iter().for_each(|reply| drop(reply.send(Err(reason.to_owned()))));
+        Arc::downgrade(&chain.definition)
     }
 
     pub(crate) fn watch_down(&self) -> watch::Receiver<Reasons> {
@@ -145,23 +176,24 @@ impl SupervisorActor {
 
     /// Opens a chain elsewhere: it reads its whole log. A state that others do not have is compared with the
     /// one that the log leads to.
-    fn open(&mut self, number: usize, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
+    fn open(&mut self, chain_id: &ChainId, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         let (address, parts) = (ctx.address(), self.parts.clone());
-        let chain = &mut self.chains[number];
+        let Some(chain) = self.chains.get_mut(chain_id) else { return };
         chain.generation += 1;
         let (generation, definition, journal) =
             (chain.generation, chain.definition.clone(), chain.journal.clone());
         let name = format!("open-{}", definition.genesis.name);
         let opened = self.parts.platform.start_once(&name, move || {
             let result = guarded(|| open(&parts, &definition, &journal, suspect.as_deref())).map(Box::new);
-            address.do_send(SupervisorMessage::Opened { chain: number, generation, result });
+            let chain = definition.chain_id.clone();
+            address.do_send(SupervisorMessage::Opened { chain, generation, result });
         });
         if let Err(error) = opened {
-            self.down(number, &format!("no thread to open it: {error}"));
+            self.down(chain_id, &format!("no thread to open it: {error}"));
         }
     }
 
-    fn run(&mut self, number: usize, opened: Opened, ctx: &Context<Self>) {
+    fn run(&mut self, chain_id: &ChainId, opened: Opened, ctx: &Context<Self>) {
         let Opened {
             chain: OpenedChain { host, tip, feed, reader, notices },
             journal,
@@ -171,16 +203,15 @@ impl SupervisorActor {
             altered,
         } = opened;
         if let Some(altered) = altered {
-            self.note_rebuilt(number, &altered.to_string());
+            self.note_rebuilt(chain_id, &altered.to_string());
         }
-        let chain = &mut self.chains[number];
+        let Some(chain) = self.chains.get_mut(chain_id) else { return };
         let generation = chain.generation;
-        let watch = || Watch::new(ctx.address(), number, generation);
+        let watch = || Watch::new(ctx.address(), chain_id.clone(), generation);
         let mut fallen = watch();
         let on_panic = move || fallen.fell("a task of the chain panicked".into());
         let lane = self.parts.executors.lane(host, on_panic);
-        let seed = chain.definition.validator_seed;
-        let validator = seed.map(|seed| Address::of(&SigningKey::from_seed(&seed).public_key()));
+        let (seed, validator) = (chain.definition.validator_seed, chain.definition.validator());
         chain.last = Some(ChainStatus::at(&tip));
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let view = GroupView::default();
@@ -195,7 +226,7 @@ impl SupervisorActor {
             cache: self.verification.cache(),
             watch: watch(),
         };
-        let home = &self.parts.homes[number % self.parts.homes.len()];
+        let home = &self.parts.homes[chain.home % self.parts.homes.len()];
         let capacities = home.capacities();
         let consensus = home.start(capacities.consensus, move || ConsensusActor::new(consensus));
         let parts = ChainParts {
@@ -219,7 +250,7 @@ impl SupervisorActor {
         let running =
             Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
         chain.slot.occupy(running);
-        self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
+        self.down.send_modify(|down| drop(down.remove(chain_id)));
         for reply in chain.waiting.drain(..) {
             // Whoever asked may be gone.
             let _ = reply.send(Ok(notices.clone()));
@@ -227,14 +258,13 @@ impl SupervisorActor {
     }
 
     fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
-        let slots = self.chains.iter().map(|chain| (chain.definition.chain_id.clone(), chain.slot.clone()));
         self.link.0 += 1;
         let home = &self.parts.homes[peer.0 as usize % self.parts.homes.len()];
         let parts = PeerLinkParts {
             lane_frames_max: home.capacities().lane,
             peer,
             end,
-            slots: Arc::new(slots.collect()),
+            slots: self.slots.clone(),
             links: self.links.clone(),
             verification: self.verification.clone(),
             watch: LinkWatch::new(ctx.address(), peer, self.link),
@@ -245,50 +275,52 @@ impl SupervisorActor {
     }
 
     fn tell_chains(&self, input: &Input) {
-        for running in self.chains.iter().filter_map(|chain| chain.slot.running().ok()) {
+        for running in self.chains.values().filter_map(|chain| chain.slot.running().ok()) {
             running.chain.do_send(ChainMessage::Replica(Box::new(input.clone())));
         }
     }
 
     /// The chain is down until somebody starts it.
-    fn down(&mut self, number: usize, reason: &str) {
-        let chain = &mut self.chains[number];
-        tracing::error!(chain = %chain.definition.chain_id, reason, "the chain is down");
+    fn down(&mut self, chain_id: &ChainId, reason: &str) {
+        let Some(chain) = self.chains.get_mut(chain_id) else { return };
+        tracing::error!(chain = %chain_id, reason, "the chain is down");
+        chain.generation += 1;
         chain.slot.stop(reason, chain.last.clone());
-        self.down.send_modify(|down| drop(down.insert(chain.definition.chain_id.clone(), reason.to_owned())));
+        self.down.send_modify(|down| drop(down.insert(chain_id.clone(), reason.to_owned())));
         for reply in chain.waiting.drain(..) {
             let _ = reply.send(Err(reason.to_owned()));
         }
     }
 
     /// Tells the operator why a chain was rebuilt; what led to it is kept.
-    fn note_rebuilt(&mut self, number: usize, reason: &str) {
-        let chain_id = &self.chains[number].definition.chain_id;
+    fn note_rebuilt(&mut self, chain_id: &ChainId, reason: &str) {
         tracing::error!(chain = %chain_id, reason, "the chain is rebuilt from its log");
         self.rebuilt.send_modify(|rebuilt| drop(rebuilt.insert(chain_id.clone(), reason.to_owned())));
     }
 
-    fn fell(&mut self, number: usize, reason: &str, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
+    fn fell(&mut self, chain_id: &ChainId, reason: &str, suspect: Option<Arc<Suspect>>, ctx: &Context<Self>) {
         if self.parts.journal.failure().is_some() || self.parts.guard.failure().is_some() {
             // The kernel may have dropped pages of all chains: none may go on, idle ones neither.
-            for number in 0..self.chains.len() {
-                self.chains[number].generation += 1;
-                self.down(number, reason);
-            }
-            return;
+            let all: Vec<_> = self.chains.keys().cloned().collect();
+            return all.iter().for_each(|chain_id| self.down(chain_id, reason));
         }
-        let chain = &mut self.chains[number];
+        let Some(chain) = self.chains.get_mut(chain_id) else { return };
         // Reports of the fallen generation that are still under way no longer count.
         chain.generation += 1;
         let now = self.parts.platform.now();
         chain.falls.retain(|fall| fall.plus_ms(60_000) > now);
         chain.falls.push_back(now);
         if chain.falls.len() > FALLS_PER_MINUTE_MAX {
-            return self.down(number, reason);
+            return self.down(chain_id, reason);
         }
         chain.slot.stop(reason, chain.last.clone());
-        self.note_rebuilt(number, reason);
-        self.open(number, suspect, ctx);
+        self.note_rebuilt(chain_id, reason);
+        self.open(chain_id, suspect, ctx);
+    }
+
+    /// Whether a report is of a chain's present life.
+    fn is_present(&self, chain_id: &ChainId, generation: u64) -> bool {
+        self.chains.get(chain_id).is_some_and(|chain| chain.generation == generation)
     }
 }
 
@@ -349,29 +381,41 @@ impl Handler<SupervisorMessage> for SupervisorActor {
 
     fn handle(&mut self, message: SupervisorMessage, ctx: &mut Self::Context) {
         match message {
-            SupervisorMessage::Start { chain, reply } => {
-                self.chains[chain].waiting.push(reply);
-                self.open(chain, None, ctx);
+            SupervisorMessage::Add { chain, reply } => {
+                let (definition, journal) = *chain;
+                self.add(definition, journal);
+                let _ = reply.send(());
             }
+            SupervisorMessage::Remove { chain, reason, reply } => {
+                let _ = reply.send(self.remove(&chain, &reason));
+            }
+            SupervisorMessage::Start { chain, reply } => match self.chains.get_mut(&chain) {
+                Some(supervised) => {
+                    supervised.waiting.push(reply);
+                    self.open(&chain, None, ctx);
+                }
+                None => drop(reply.send(Err(format!("{chain} does not run here")))),
+            },
             SupervisorMessage::Stop { chain, reason, reply } => {
-                let supervised = &mut self.chains[chain];
-                supervised.generation += 1;
-                supervised.slot.stop(&reason, supervised.last.clone());
-                self.down.send_modify(|down| drop(down.remove(&supervised.definition.chain_id)));
+                if let Some(supervised) = self.chains.get_mut(&chain) {
+                    supervised.generation += 1;
+                    supervised.slot.stop(&reason, supervised.last.clone());
+                }
+                self.down.send_modify(|down| drop(down.remove(&chain)));
                 let _ = reply.send(());
             }
             SupervisorMessage::Opened { chain, generation, result } => {
-                if generation != self.chains[chain].generation {
+                if !self.is_present(&chain, generation) {
                     return;
                 }
                 match result {
-                    Ok(opened) => self.run(chain, *opened, ctx),
-                    Err(reason) => self.down(chain, &reason),
+                    Ok(opened) => self.run(&chain, *opened, ctx),
+                    Err(reason) => self.down(&chain, &reason),
                 }
             }
             SupervisorMessage::Fell { chain, generation, reason, suspect } => {
-                if generation == self.chains[chain].generation {
-                    self.fell(chain, &reason, suspect, ctx);
+                if self.is_present(&chain, generation) {
+                    self.fell(&chain, &reason, suspect, ctx);
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),
@@ -381,12 +425,9 @@ impl Handler<SupervisorMessage> for SupervisorActor {
                     self.tell_chains(&Input::Disconnected(peer));
                 }
             }
-            SupervisorMessage::LogFailed { chain, reason } => {
-                self.chains[chain].generation += 1;
-                self.down(chain, &reason);
-            }
+            SupervisorMessage::LogFailed { chain, reason } => self.down(&chain, &reason),
             SupervisorMessage::ShutDown(done) => {
-                for chain in &mut self.chains {
+                for chain in self.chains.values_mut() {
                     chain.generation += 1;
                     chain.slot.stop("the node stops", chain.last.clone());
                 }

@@ -2,7 +2,7 @@
 
 use super::actor::{ChainDefinition, Reasons, SupervisorActor, SupervisorMessage};
 use crate::{
-    chain::ChainMailbox,
+    chain::{ChainMailbox, Slots},
     executor::Executors,
     home::Home,
     index_writer::IndexWriter,
@@ -16,7 +16,8 @@ use catenary_journal::journal::Report;
 use catenary_links::WireEnd;
 use catenary_platform::Platform;
 use catenary_store::{DataDir, block_log::BlockLogWriter, guard::Guard, index::Index, journal::Journal};
-use std::sync::Arc;
+use catenary_types::ChainId;
+use std::sync::{Arc, Weak};
 use tokio::sync::{oneshot, watch};
 
 /// What all chains of a node share.
@@ -51,7 +52,7 @@ pub struct NodeParts {
 #[derive(Clone)]
 pub struct Supervisor {
     address: Addr<SupervisorActor>,
-    mailboxes: Arc<Vec<ChainMailbox>>,
+    slots: Arc<Slots>,
     links: Arc<PeerLinks>,
     down: watch::Receiver<Reasons>,
     rebuilt: watch::Receiver<Reasons>,
@@ -59,13 +60,13 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// Takes charge of these chains. None runs before [`Self::start`].
-    pub fn new(parts: NodeParts, chains: Vec<(ChainDefinition, ChainJournal)>) -> std::io::Result<Self> {
+    pub fn new(parts: Arc<NodeParts>, chains: Vec<(ChainDefinition, ChainJournal)>) -> std::io::Result<Self> {
         let links = Arc::new(PeerLinks::default());
         let verification = Verification::start(&parts.platform)?;
-        let actor = SupervisorActor::new(parts, links.clone(), verification, chains);
-        let mailboxes = Arc::new(actor.mailboxes());
+        let slots = Arc::new(Slots::default());
+        let actor = SupervisorActor::new(parts, links.clone(), verification, slots.clone(), chains);
         let (down, rebuilt) = (actor.watch_down(), actor.watch_rebuilt());
-        Ok(Self { address: actor.start(), mailboxes, links, down, rebuilt })
+        Ok(Self { address: actor.start(), slots, links, down, rebuilt })
     }
 
     /// Connects the node with another one. The link lasts until either drops its end.
@@ -78,9 +79,22 @@ impl Supervisor {
         self.links.stats()
     }
 
-    /// The chains, in the order they were defined.
-    pub fn chains(&self) -> &[ChainMailbox] {
-        &self.mailboxes
+    /// The chains, in the order they were added.
+    pub fn chains(&self) -> Vec<ChainMailbox> {
+        self.slots.mailboxes()
+    }
+
+    /// Takes charge of a further chain, which does not run before [`Self::start`].
+    pub async fn add(&self, definition: ChainDefinition, journal: ChainJournal) -> Result<(), String> {
+        let chain = Box::new((definition, journal));
+        self.ask(|reply| SupervisorMessage::Add { chain, reply }).await
+    }
+
+    /// Stops a chain for good. It signs nothing more; what it keeps on disk stays. As long as the definition lives somebody
+    /// may still be opening the chain's files.
+    pub async fn remove(&self, chain: &ChainId, reason: &str) -> Result<Weak<ChainDefinition>, String> {
+        let (chain, reason) = (chain.clone(), reason.to_owned());
+        self.ask(|reply| SupervisorMessage::Remove { chain, reason, reply }).await
     }
 
     /// The chains that are down although nobody stopped them: they did not start, or fell and stay down. A chain that is
@@ -94,14 +108,15 @@ impl Supervisor {
         self.rebuilt.clone()
     }
 
-    /// Starts a chain by its number and waits until it runs; an error says why it does not.
-    pub async fn start(&self, chain: usize) -> Result<Vec<String>, String> {
+    /// Starts a chain and waits until it runs; an error says why it does not.
+    pub async fn start(&self, chain: &ChainId) -> Result<Vec<String>, String> {
+        let chain = chain.clone();
         self.ask(|reply| SupervisorMessage::Start { chain, reply }).await?
     }
 
-    /// Stops a chain by its number; its submissions are refused and its peers wait until it starts again.
-    pub async fn stop(&self, chain: usize, reason: &str) -> Result<(), String> {
-        let reason = reason.to_owned();
+    /// Stops a chain; its submissions are refused and its peers wait until it starts again.
+    pub async fn stop(&self, chain: &ChainId, reason: &str) -> Result<(), String> {
+        let (chain, reason) = (chain.clone(), reason.to_owned());
         self.ask(|reply| SupervisorMessage::Stop { chain, reason, reply }).await
     }
 
@@ -123,7 +138,7 @@ impl Supervisor {
     }
 
     /// Reports that a chain's block log failed.
-    pub fn log_failed(&self, chain: usize, reason: String) {
+    pub fn log_failed(&self, chain: ChainId, reason: String) {
         self.address.do_send(SupervisorMessage::LogFailed { chain, reason });
     }
 }

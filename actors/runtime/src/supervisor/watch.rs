@@ -4,6 +4,7 @@ use super::actor::{SupervisorActor, SupervisorMessage};
 use crate::{peer::LinkNumber, suspect::Suspect};
 use actix::Addr;
 use catenary_consensus::Peer;
+use catenary_types::ChainId;
 use std::sync::Arc;
 
 /// Carried by a link. Reports when the link is down.
@@ -28,14 +29,14 @@ impl Drop for LinkWatch {
 /// Carried by each actor of a chain. Reports when it is dropped, unless the end was announced.
 pub(crate) struct Watch {
     supervisor: Addr<SupervisorActor>,
-    chain: usize,
+    chain: ChainId,
     generation: u64,
     announced: bool,
 }
 
 impl Watch {
     /// Watches an actor of a chain's present generation.
-    pub(crate) fn new(supervisor: Addr<SupervisorActor>, chain: usize, generation: u64) -> Self {
+    pub(crate) fn new(supervisor: Addr<SupervisorActor>, chain: ChainId, generation: u64) -> Self {
         Self { supervisor, chain, generation, announced: false }
     }
 
@@ -51,7 +52,7 @@ impl Watch {
 
     fn report(&mut self, reason: String, suspect: Option<Arc<Suspect>>) {
         self.announced = true;
-        let (chain, generation) = (self.chain, self.generation);
+        let (chain, generation) = (self.chain.clone(), self.generation);
         self.supervisor.do_send(SupervisorMessage::Fell { chain, generation, reason, suspect });
     }
 

@@ -167,6 +167,12 @@ impl Index {
         Ok(space)
     }
 
+    /// Whether there are handles to a chain's key space.
+    pub fn is_used(&self, chain: ChainTag) -> bool {
+        let digests = self.inner.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        digests.get(&chain).is_some_and(|digest| Arc::strong_count(digest) > 1)
+    }
+
     /// Deletes the key space of a chain with everything in it. Handles to it must not be used any more.
     pub fn delete_space(&self, chain: ChainTag) -> Result<(), IndexError> {
         self.inner.run(|store| store.delete_tree(chain))?;

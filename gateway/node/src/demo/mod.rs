@@ -272,14 +272,14 @@ async fn reconcile_all(network: &Network, settled: &Settled) -> Result<reconcile
     let Settled { payments, returned, .. } = settled;
     let processes = match &network.nodes {
         Nodes::Here(cluster) => {
-            return reconcile::reconcile(cluster.front().chains(), payments, returned).await;
+            return reconcile::reconcile(&cluster.front().chains(), payments, returned).await;
         }
         Nodes::Apart(processes) => processes,
     };
     processes.agree().await?;
     let mut all: Option<reconcile::Books> = None;
     for (number, node) in processes.stop().await?.iter().enumerate() {
-        let books = reconcile::reconcile(node.chains(), payments, returned).await?;
+        let books = reconcile::reconcile(&node.chains(), payments, returned).await?;
         let differences = books.differences.iter().map(|difference| format!("node {number}: {difference}"));
         let differences: Vec<_> = differences.collect();
         match &mut all {
