@@ -72,6 +72,23 @@ impl GrpcChain {
         Ok(endpoint.connect_lazy())
     }
 
+    /// The chains of a node, in order of their ids.
+    pub async fn list(channel: Channel) -> Reply<Vec<ChainStatus>> {
+        let client = LedgerServiceClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX);
+        let (mut chains, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = timed(api::ListChainsRequest { page_size: 0, page_token });
+            let answer = client.clone().list_chains(request).await.map_err(failed)?.into_inner();
+            for chain in &answer.chains {
+                chains.push(ChainStatus::try_from(chain).map_err(malformed)?);
+            }
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                return Ok(chains);
+            }
+        }
+    }
+
     /// The chain over a connection that is there.
     pub fn over(channel: Channel, chain_id: ChainId) -> Self {
         let ledger = LedgerServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX);

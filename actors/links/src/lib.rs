@@ -17,6 +17,7 @@ mod any_of;
 mod client;
 mod directory;
 mod grpc;
+mod operator;
 pub mod peers;
 mod wire;
 
@@ -24,6 +25,9 @@ pub use any_of::AnyOf;
 pub use client::{BlockStream, ChainClient, Reply};
 pub use directory::{Directory, UnknownChain};
 pub use grpc::{ConnectError, GrpcChain};
+pub use operator::OperatorDoor;
 /// For implementing [`ChainClient`].
 pub use tonic::async_trait;
+/// A connection to a node.
+pub use tonic::transport::Channel;
 pub use wire::{Frame, Impairment, Switch, WIRE_FRAMES, WireEnd, impaired_pair, pair};

@@ -34,13 +34,20 @@ pub enum RemoveChainError {
 impl Node {
     /// Takes charge of a further chain and starts it. Returns what the operator should know; one that does not start is in
     /// [`Self::down`]. If it is not new, and the guard knows nothing of it, the node has lost what it signed on it.
-    pub async fn add(&self, definition: ChainDefinition) -> Result<Vec<String>, OpenNodeError> {
+    ///
+    /// From `keep` on the chain must be among those with which the node is opened: what its journal holds of others is not read.
+    pub async fn add(
+        &self,
+        definition: ChainDefinition,
+        keep: impl FnOnce() -> Result<(), FileError>,
+    ) -> Result<Vec<String>, OpenNodeError> {
         let chain_id = definition.chain_id.clone();
         take_key(&self.keys, &definition)?;
         let mark = if definition.is_new { Mark::nothing() } else { Mark::forgotten(Height(0)) };
         let (guard, named) = (self.parts.guard.clone(), chain_id.clone());
         let noted = self.parts.platform.read(move || note_unless_known(&guard, [&named], mark)).await;
         noted.ok_or_else(|| io::Error::other("noting the chain panicked"))??;
+        keep()?;
         let journal =
             ChainJournal::new(self.parts.journal.clone(), self.parts.guard.clone(), &chain_id, Vec::new());
         self.hosted.insert(&definition, journal.clone());

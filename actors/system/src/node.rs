@@ -389,7 +389,7 @@ pub(crate) fn note_unless_known<'a>(
 ) -> Result<(), FileError> {
     let unknown = chains.into_iter().map(chain_tag).filter(|tag| guard.newest(*tag).is_none());
     let marked = Marked { mark: mark.encode(), batch: 0 };
-    guard.raise_and_wait(unknown.map(|tag| (tag, marked.clone())))
+    guard.raise_and_wait(unknown.map(|tag| (tag, marked)))
 }
 
 fn has_files(folder: &Path) -> bool {

@@ -37,7 +37,10 @@ fn a_chain_comes_to_a_running_node_and_is_there_after_a_restart() {
     let before = run(async {
         let (node, _) = start(folder.path(), std::slice::from_ref(&first)).await.unwrap();
         settle(&node.chains()[0], first.envelope(1)).await;
-        assert_eq!(soon(node.add(second.definition(0, true))).await.unwrap(), Vec::<String>::new());
+        assert_eq!(
+            soon(node.add(second.definition(0, true), || Ok(()))).await.unwrap(),
+            Vec::<String>::new()
+        );
         let [old, new] = &node.chains()[..] else { panic!("two chains") };
         settle(new, second.envelope(1)).await;
         settle(old, first.envelope(2)).await;
@@ -64,7 +67,7 @@ fn a_chain_that_goes_leaves_nothing_and_the_others_go_on() {
         let mut open = Vec::new();
         for number in 0..CHAINS {
             let bank = bank(&format!("guest{number}"));
-            soon(node.add(bank.definition(0, true))).await.unwrap();
+            soon(node.add(bank.definition(0, true), || Ok(()))).await.unwrap();
             let chain = node.chains()[1].clone();
             settle(&chain, bank.envelope(1)).await;
             let reader = chain.final_block(chain.status().await.unwrap().height.next());
@@ -94,7 +97,7 @@ fn a_validator_that_may_have_forgotten_does_not_vote_on_a_chain_that_comes() {
     let [first, second] = ["one", "two"].map(bank);
     run(async {
         let (node, _) = start(folder.path(), std::slice::from_ref(&first)).await.unwrap();
-        soon(node.add(second.definition(0, false))).await.unwrap();
+        soon(node.add(second.definition(0, false), || Ok(()))).await.unwrap();
         let down = node.down().borrow().clone();
         assert!(down[second.chain_id()].contains("there is no other to ask"), "{down:?}");
         assert!(!node.remembers(second.chain_id()) && node.remembers(first.chain_id()));

@@ -10,6 +10,7 @@
 //! | `catenary.api.v1.LedgerService` | submitting, reading, events |
 //! | `catenary.api.v1.TransferService` | payments to other chains |
 //! | `catenary.api.v1.GatewayService` | the router |
+//! | `catenary.api.v1.OperatorService` | what the node's operator alone decides, on a socket of its own |
 //! | `grpc.health.v1.Health` | `chain/<id>` for each chain, and the node as a whole |
 //! | `grpc.reflection.v1`, `v1alpha` | the schemas |
 //!
@@ -32,6 +33,7 @@ mod inclusion;
 mod ledger;
 pub mod limits;
 mod node;
+pub mod operator;
 mod outbox;
 mod request_bytes;
 mod resume;

@@ -2,6 +2,7 @@
 
 use crate::{
     bench::{self, Workload},
+    chains::{self, ChainCommand},
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
     keys, node, operate, pki,
@@ -125,10 +126,10 @@ struct BenchArgs {
 }
 
 #[derive(Debug, Args)]
-struct ConfigArg {
+pub struct ConfigArg {
     /// The node's configuration.
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    pub config: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -206,18 +207,6 @@ enum ValidatorsCommand {
     },
 }
 
-#[derive(Debug, Subcommand)]
-enum ChainCommand {
-    /// The chains of a node, with height, state and what each is doing.
-    List {
-        #[command(flatten)]
-        config: ConfigArg,
-        /// How to print.
-        #[arg(short, long, value_enum, default_value = "table")]
-        output: Output,
-    },
-}
-
 /// How data is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
@@ -252,7 +241,7 @@ impl NodeArgs {
 }
 
 /// Reads `5ms` or `10s`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("expected a time like 5ms or 10s, got {text:?}");
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
     let number: u32 = number.parse().map_err(|_| wrong())?;
@@ -401,9 +390,7 @@ pub fn main() -> ExitCode {
             let set = operate::set_validators(&config.config, &chain, &validator, &committee);
             done(actix::System::new().block_on(set))
         }
-        Command::Chain(ChainCommand::List { config, output }) => {
-            done(actix::System::new().block_on(operate::list_chains(&config.config, output)))
-        }
+        Command::Chain(command) => done(actix::System::new().block_on(chains::run(command))),
         Command::Dev(DevArgs { nodes, listen, data, links }) => {
             let cluster = nodes.config(data, 0, false);
             actix::System::new().block_on(demo::dev(&cluster, links, listen)).map(|()| ExitCode::SUCCESS)

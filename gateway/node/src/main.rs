@@ -6,6 +6,7 @@
 //! - Exit codes: 0 done, 1 failed or not reconciled, 2 wrong usage, 3 done but some rows were refused.
 
 mod bench;
+mod chains;
 mod cli;
 mod cluster;
 mod demo;

@@ -1,7 +1,6 @@
 //! What operators do to a running node through its door.
 
 use crate::{
-    cli::Output,
     keys,
     network::Holder,
     node::{config::NodeFile, read_genesis, routing},
@@ -11,17 +10,18 @@ use crate::{
 use anyhow::{Context as _, Result, bail, ensure};
 use catenary_apps::admin::{self, AdminCall, SetValidators};
 use catenary_crypto::{PublicKey, SigningKey, sha256};
-use catenary_ledger::records::committee_account;
-use catenary_links::{ChainClient, Directory, GrpcChain};
+use catenary_ledger::{
+    records::{AdminKey, ChainRecord, committee_account},
+    stores::ADMIN,
+};
+use catenary_links::{ChainClient, Channel, Directory, GrpcChain};
 use catenary_relay::{
-    gateway::{GatewayError, SubmitOutcome},
-    query::{Activity, ChainStatus},
+    gateway::{GatewayError, ProofRequest, SubmitOutcome},
+    query::ChainStatus,
 };
 use catenary_types::{
-    AccountId, Body, Call, Height, Message, RequestId, Trust, TxId, UnixSeconds, Validator,
+    AccountId, Body, Call, ChainId, Genesis, Height, Message, RequestId, TxId, UnixSeconds, Validator,
 };
-use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
-use serde::Serialize;
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a decision asks to be valid.
 const VALID_FOR_S: u64 = 300;
 /// Of each validator.
-const POWER: u64 = 10;
+pub const POWER: u64 = 10;
 const POLL: Duration = Duration::from_millis(200);
 
 /// Prints the configuration in force.
@@ -43,14 +43,29 @@ pub fn show(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The chains of a node through its door.
+/// The chains of a node's configuration through its door, in the order in which they stand there.
 pub fn clients(file: &NodeFile) -> Result<Vec<Arc<dyn ChainClient>>> {
-    let channel = GrpcChain::channel(&format!("http://{}", file.api.listen))?;
+    let channel = door(file)?;
     let client = |chain: &crate::node::config::ChainSection| {
         let chain_id = read_genesis(&chain.genesis)?.chain_id()?;
         Ok(Arc::new(GrpcChain::over(channel.clone(), chain_id)) as Arc<dyn ChainClient>)
     };
     file.chains.iter().map(client).collect()
+}
+
+/// The door of a node.
+pub fn door(file: &NodeFile) -> Result<Channel> {
+    Ok(GrpcChain::channel(&format!("http://{}", file.api.listen))?)
+}
+
+/// Every chain that runs on a node, through its door.
+pub async fn running(file: &NodeFile) -> Result<Directory> {
+    let channel = door(file)?;
+    let chains = GrpcChain::list(channel.clone()).await.context("asking the node for its chains")?;
+    let client = |status: ChainStatus| {
+        Arc::new(GrpcChain::over(channel.clone(), status.chain_id)) as Arc<dyn ChainClient>
+    };
+    Ok(Directory::new(chains.into_iter().map(client)))
 }
 
 /// Waits until a chain answers.
@@ -82,73 +97,6 @@ pub async fn open_lanes(path: &Path, operator: &Path) -> Result<()> {
     Ok(())
 }
 
-/// One line of `chain list`.
-#[derive(Serialize)]
-struct Row {
-    chain: String,
-    height: u64,
-    app_hash: String,
-    trust: &'static str,
-    validators: usize,
-    pool: usize,
-    activity: String,
-}
-
-/// Prints the chains of a node.
-pub async fn list_chains(path: &Path, output: Output) -> Result<()> {
-    let mut rows = Vec::new();
-    for chain in clients(&NodeFile::read(path)?)? {
-        rows.push(row(chain.status().await.with_context(|| format!("asking {}", chain.chain_id()))?));
-    }
-    match output {
-        Output::Json => println!("{}", serde_json::to_string(&rows)?),
-        Output::Table => println!("{}", table(&rows)),
-    }
-    Ok(())
-}
-
-fn row(status: ChainStatus) -> Row {
-    let activity = match status.activity {
-        Activity::Idle => "idle".into(),
-        Activity::Working => "working".into(),
-        Activity::Waiting { on, .. } => format!("waits for {on}"),
-        Activity::Halted { reason } => format!("halted: {reason}"),
-    };
-    let trust = match status.trust {
-        Trust::Byzantine => "Byzantine",
-        Trust::Crash => "crash",
-        Trust::Single => "single",
-    };
-    Row {
-        chain: status.chain_id.to_string(),
-        height: status.height.0,
-        app_hash: status.app_hash.to_string(),
-        trust,
-        validators: status.validators,
-        pool: status.pool,
-        activity,
-    }
-}
-
-fn table(rows: &[Row]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
-    table.set_header(["chain", "height", "state", "trust", "validators", "pool", "doing"]);
-    for row in rows {
-        let state = row.app_hash.chars().take(16).collect::<String>();
-        let [height, validators, pool] =
-            [row.height, row.validators as u64, row.pool as u64].map(|n| n.to_string());
-        table.add_row([&row.chain, &height, &state, row.trust, &validators, &pool, &row.activity]);
-    }
-    for column in [1, 4, 5] {
-        table
-            .column_mut(column)
-            .into_iter()
-            .for_each(|column| column.set_cell_alignment(CellAlignment::Right));
-    }
-    table
-}
-
 /// Makes these the validators of a chain, each with the same power, by a decision that the committee's keys sign; without them
 /// it is only said what would change.
 pub async fn set_validators(
@@ -158,8 +106,7 @@ pub async fn set_validators(
     committee: &[PathBuf],
 ) -> Result<()> {
     let file = NodeFile::read(path)?;
-    let chain = Directory::new(clients(&file)?).find(chain)?;
-    answering(&*chain).await?;
+    let chain = running(&file).await?.find(chain)?;
     let present = present_validators(&file, &*chain).await?;
     let wanted: BTreeSet<_> = validators.iter().copied().collect();
     ensure!(!wanted.is_empty(), "a chain needs a validator");
@@ -178,12 +125,17 @@ pub async fn set_validators(
         println!("nothing was decided: name the keys of the committee with --committee to do so");
         return Ok(());
     }
-    let keys = committee.iter().map(|path| keys::signing_key(path)).collect::<Result<Vec<_>>>()?;
+    let keys = committee_keys(committee)?;
     let validators = wanted.into_iter().map(|public_key| Validator { public_key, power: POWER }).collect();
     let call = call(admin::KIND, &AdminCall::SetValidators(SetValidators { validators }));
     let height = decide(&*chain, &keys, call).await?;
     println!("decided in block {height}; the new set signs from block {} on", height.next().next());
     Ok(())
+}
+
+/// Reads the committee's key files.
+pub fn committee_keys(paths: &[PathBuf]) -> Result<Vec<SigningKey>> {
+    paths.iter().map(|path| keys::signing_key(path)).collect()
 }
 
 /// The keys that sign now: those of the newest header, or of the genesis if there is no block yet.
@@ -194,14 +146,38 @@ async fn present_validators(file: &NodeFile, chain: &dyn ChainClient) -> Result<
         Err(GatewayError::Height { .. }) => {}
         Err(error) => bail!("asking {}: {error}", chain.chain_id()),
     }
+    Ok(of(&genesis_of(file, chain.chain_id()).await?.validators))
+}
+
+/// The genesis document of a chain that the configuration names.
+pub fn configured_genesis(file: &NodeFile, chain_id: &ChainId) -> Result<Option<Genesis>> {
     let documents = file.chains.iter().map(|section| read_genesis(&section.genesis));
     let documents = documents.collect::<Result<Vec<_>>>()?;
-    let genesis = documents.iter().find(|genesis| genesis.chain_id().is_ok_and(|id| id == *chain.chain_id()));
-    Ok(of(&genesis.context("the configuration names the genesis of each of its chains")?.validators))
+    Ok(documents.into_iter().find(|genesis| genesis.chain_id().is_ok_and(|id| id == *chain_id)))
+}
+
+/// The chain whose committee creates further ones on this node.
+pub async fn registry(file: &NodeFile) -> Result<Arc<dyn ChainClient>> {
+    let name = file.node.registry.as_deref().context("the configuration names no node.registry")?;
+    Ok(running(file).await?.find(name)?)
+}
+
+/// The genesis document of a chain of this node: the configuration names it, or the registry holds it.
+async fn genesis_of(file: &NodeFile, chain_id: &ChainId) -> Result<Genesis> {
+    if let Some(genesis) = configured_genesis(file, chain_id)? {
+        return Ok(genesis);
+    }
+    let registry = registry(file).await?;
+    let height = registry.status().await?.height;
+    let height = height.previous().context("the registry has no block yet")?;
+    let keys = vec![AdminKey::Chain(&chain_id.chain_name()).bytes()];
+    let proof = registry.prove(ProofRequest { height, store: ADMIN, keys }).await?;
+    let record = proof.values.into_iter().flatten().next().context("the registry does not know the chain")?;
+    Ok(Genesis::decode(&ChainRecord::decode(&record)?.genesis)?)
 }
 
 /// Has the committee do something, and says in which block it was done.
-async fn decide(chain: &dyn ChainClient, keys: &[SigningKey], call: Call) -> Result<Height> {
+pub async fn decide(chain: &dyn ChainClient, keys: &[SigningKey], call: Call) -> Result<Height> {
     let now = catenary_runtime::now();
     let mut request_id = RequestId([0; 16]);
     request_id.0.copy_from_slice(&sha256(format!("decision {}", now.0).as_bytes()).0[..16]);

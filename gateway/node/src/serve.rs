@@ -14,13 +14,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the door at `address`; port 0 takes a free one.
-    pub async fn start(chains: &[Arc<dyn ChainClient>], address: SocketAddr) -> Result<Self> {
+    /// Opens the door to these chains at `address`; port 0 takes a free one.
+    pub async fn start(directory: Directory, address: SocketAddr) -> Result<Self> {
         let listener =
             std::net::TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let directory = Directory::new(chains.iter().cloned());
         let (stop, stopped) = oneshot::channel::<()>();
         let arbiter = actix::Arbiter::new();
         arbiter.spawn(async move {

@@ -137,7 +137,7 @@ impl Testnet {
             patience_ms: number as u64 * PATIENCE_MS,
             lanes: self.lanes.clone(),
         };
-        let chains = self.chains.iter().map(chain).collect();
+        let chains = (self.chains.iter().map(chain).collect(), self.chains.first().map(ToString::to_string));
         let file = node_file(self.doors[number], others.map(peer).collect(), chains, Some(router));
         write_node(&folder, &file, (machine, &member.organisation, &member.authority))?;
         keys::write(&folder.join("keys/router.key"), &member.router)?;
@@ -186,7 +186,7 @@ pub fn join(out: &Path, organisation: &Organisation, doors: [SocketAddr; 2]) -> 
         chain.genesis.file_name().map(Path::new).map(|name| Path::new("..").join(GENESIS).join(name))
     };
     let chains = first.chains.iter().filter_map(name).map(|genesis| ChainSection { genesis });
-    let file = node_file(doors, nodes, chains.collect(), None);
+    let file = node_file(doors, nodes, (chains.collect(), first.node.registry.clone()), None);
     let folder = node_folder(out, present);
     write_node(&folder, &file, (&Machine::new(), organisation, &authority))?;
     for list in fs::read_dir(node_folder(out, 0).join("tls/revoked"))?.flatten() {
@@ -218,7 +218,7 @@ fn write_node(
 fn node_file(
     [peers, api]: [SocketAddr; 2],
     nodes: Vec<PeerSection>,
-    chains: Vec<ChainSection>,
+    (chains, registry): (Vec<ChainSection>, Option<String>),
     router: Option<RouterSection>,
 ) -> NodeFile {
     NodeFile {
@@ -226,6 +226,7 @@ fn node_file(
             data: "data".into(),
             key: "keys/node.key".into(),
             validator_key: Some("keys/validator.key".into()),
+            registry,
         },
         peers: PeersSection {
             listen: peers,
@@ -361,12 +362,14 @@ fn toml(file: &NodeFile) -> String {
     let mut text = format!(
         "# `catenary config explain` says what each key means; CATENARY__API__LISTEN replaces api.listen, and so on.\n\
          # Paths are relative to this file.\n\n\
-         [node]\ndata = {}\nkey = {}\n# Votes on every chain whose validators name it.\nvalidator_key = {}\n\n\
+         [node]\ndata = {}\nkey = {}\n# Votes on every chain whose validators name it.\nvalidator_key = {}\n\
+         # Its committee creates further chains, which run here too.\nregistry = {}\n\n\
          [peers]\nlisten = {}\ncertificate = {}\ntls_key = {}\nrevoked = {}\n\n\
          # For clients; without TLS.\n[api]\nlisten = {}\n",
         path(&node.data),
         path(&node.key),
         path(node.validator_key.as_deref().unwrap_or(Path::new(""))),
+        quoted(&node.registry.as_deref().unwrap_or_default()),
         quoted(&peers.listen),
         path(&peers.certificate),
         path(&peers.tls_key),

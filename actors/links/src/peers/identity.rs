@@ -39,6 +39,7 @@ pub enum IdentityError {
 #[derive(Clone)]
 pub struct Identity {
     key: Arc<SigningKey>,
+    name: NodeName,
     shown: Arc<RwLock<Arc<CertifiedKey>>>,
 }
 
@@ -55,8 +56,9 @@ impl Identity {
         certificates: Vec<CertificateDer<'static>>,
         tls_key: &PrivateKeyDer<'static>,
     ) -> Result<Self, IdentityError> {
+        let name = NodeName::of(certificates.first().ok_or(IdentityError::Empty)?)?;
         let certified = certified(&key, certificates, tls_key)?;
-        Ok(Self { key, shown: Arc::new(RwLock::new(Arc::new(certified))) })
+        Ok(Self { key, name, shown: Arc::new(RwLock::new(Arc::new(certified))) })
     }
 
     /// Shows another certificate of the same node from now on.
@@ -68,6 +70,11 @@ impl Identity {
         let certified = certified(&self.key, certificates, tls_key)?;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
         Ok(())
+    }
+
+    /// Who the node is, as its first certificate says.
+    pub fn name(&self) -> &NodeName {
+        &self.name
     }
 
     /// The same certificate with a key that is not the one in it.

@@ -19,7 +19,7 @@ use crate::{
     setup,
 };
 use anyhow::{Context as _, Result, anyhow, bail};
-use catenary_links::ChainClient;
+use catenary_links::{ChainClient, Directory};
 use catenary_orders::{BANKS, Orders};
 use catenary_relay::{ChainConfig, ChainIndex, LaneConfig, LaneEnd, RelayConfig};
 use catenary_runtime::Router;
@@ -145,10 +145,13 @@ impl Network {
         if front.down().borrow().is_empty() {
             while_all_run(front, setup::lanes(&chains)).await.context("setting up the lanes")?;
         }
+        let directory = || Directory::new(chains.iter().cloned());
         let server = match (listen, links) {
             (None, Links::Mailbox) => None,
-            (None, Links::Grpc) => Some(Server::start(&chains, SocketAddr::from(([127, 0, 0, 1], 0))).await?),
-            (Some(address), _) => Some(Server::start(&chains, address).await?),
+            (None, Links::Grpc) => {
+                Some(Server::start(directory(), SocketAddr::from(([127, 0, 0, 1], 0))).await?)
+            }
+            (Some(address), _) => Some(Server::start(directory(), address).await?),
         };
         let routed = match (&server, links) {
             (Some(server), Links::Grpc) => server.connect(&chains)?,

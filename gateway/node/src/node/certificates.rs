@@ -6,6 +6,7 @@ use catenary_links::peers::{
     Identity, Trust,
     pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, pem::PemObject},
 };
+use catenary_types::Organisation;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -39,6 +40,11 @@ impl Certificates {
     /// What the node shows.
     pub fn identity(&self) -> Identity {
         self.identity.clone()
+    }
+
+    /// Whose node it is.
+    pub fn organisation(&self) -> Organisation {
+        self.identity.name().organisation.clone()
     }
 
     /// Whom it believes.

@@ -37,6 +37,8 @@ pub struct NodeSection {
     pub key: PathBuf,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator_key: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
 }
 
 /// See [`KEYS`].
@@ -109,6 +111,12 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "File with the key that votes, where a chain's validator set has it. Beside it, a file of the same name that ends in \
          .unused says that the key has signed nothing yet; the node deletes it when it first starts. Never create it for a key \
          that has been in use.",
+    ),
+    (
+        "node.registry",
+        "none: only the chains of this file run here",
+        "The chain, by name or id, whose committee creates and removes further chains. Those on which this node's organisation is \
+         a member run here too, without an entry in this file.",
     ),
     ("peers.listen", "required", "Address and port where other nodes connect."),
     (
@@ -220,7 +228,12 @@ mod tests {
 
     fn whole() -> NodeFile {
         NodeFile {
-            node: NodeSection { data: "data".into(), key: "k".into(), validator_key: Some("v".into()) },
+            node: NodeSection {
+                data: "data".into(),
+                key: "k".into(),
+                validator_key: Some("v".into()),
+                registry: Some("a".into()),
+            },
             peers: PeersSection {
                 listen: "127.0.0.1:1".parse().unwrap(),
                 certificate: "c".into(),

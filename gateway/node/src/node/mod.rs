@@ -2,19 +2,34 @@
 
 mod certificates;
 pub mod config;
+mod definitions;
+mod registry;
 pub mod routing;
 
-use crate::{keys, network, serve::Server};
+use crate::{keys, serve::Server};
 use anyhow::{Context as _, Result, bail};
+use catenary_api::operator;
 use catenary_crypto::SigningKey;
-use catenary_links::peers::{KnownNode, PeersConfig};
-use catenary_runtime::{ChainDefinition, Reporter};
-use catenary_store::DataDir;
+use catenary_links::{
+    Directory,
+    peers::{KnownNode, PeersConfig},
+};
+use catenary_runtime::ChainDefinition;
+use catenary_store::{DataDir, RegistryDir};
 use catenary_system::{Node, NodeConfig, NodePeers};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
 use config::{NodeFile, PeersSection};
-use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
+use definitions::Definitions;
+use registry::Registry;
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::interval,
@@ -26,30 +41,53 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// Runs a node until it is told to stop.
 pub async fn run(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
-    let node = open(&file)?;
-    tell(node.start().await);
     let mut certificates = Certificates::read(&file)?;
+    let data = DataDir::open(&file.node.data)?;
+    let (definitions, created) = (Definitions::read(&file)?, data.registry()?);
+    let node = open(&file, data, &definitions, &created)?;
+    tell(node.start().await);
     let peers = NodePeers::start(&node, peers_config(&file.peers, &certificates)?).await?;
-    let clients = node.clients();
-    let server = Server::start(&clients, file.api.listen).await?;
+    let directory = Directory::new(node.clients());
+    let socket = operator_socket(&file);
+    let listener = operator::listen(&socket).with_context(|| format!("opening {}", socket.display()))?;
+    let operator = operator::serve(listener, node.supervisor().clone(), directory.clone());
+    let server = Server::start(directory.clone(), file.api.listen).await?;
     let router = match &file.router {
         Some(section) => Some(routing::start(&node, section)?),
         None => None,
     };
     println!("peers {}", file.peers.listen);
     println!("api {}", server.address());
-    let outcome = watch(&node, &mut certificates).await;
+    let registry = match &file.node.registry {
+        Some(name) => {
+            Some(Registry::new(name, &node, created, definitions, directory, certificates.organisation())?)
+        }
+        None => None,
+    };
+    let outcome = tokio::select! {
+        outcome = watch(&node, &mut certificates) => outcome,
+        served = operator => served.context("serving the operator"),
+        () = follow(registry) => Ok(()),
+    };
     drop((router, server, peers));
     node.stop().await;
     outcome
 }
 
 /// Opens the data folder and takes charge of the chains.
-fn open(file: &NodeFile) -> Result<Node> {
-    let data = DataDir::open(&file.node.data)?;
+fn open(file: &NodeFile, data: DataDir, definitions: &Definitions, created: &RegistryDir) -> Result<Node> {
     let unused = file.node.validator_key.as_deref().map(keys::unused_mark);
     let is_new = unused.as_deref().is_some_and(Path::exists);
-    let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains(file, is_new)?))?;
+    if is_new {
+        created.set_since(0)?;
+    }
+    let mut chains = chains(file, definitions, is_new)?;
+    if file.node.registry.is_some() {
+        for record in registry::records(created)? {
+            chains.push(definitions.of(Genesis::decode(&record.genesis)?, is_new)?);
+        }
+    }
+    let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains))?;
     tell(notices);
     // That the keys have signed nothing is noted on disk now, and from the next moment on it need not be true.
     if let Some(unused) = unused.filter(|_| is_new) {
@@ -64,27 +102,21 @@ pub fn read_genesis(path: &Path) -> Result<Genesis> {
     Genesis::decode(&bytes).with_context(|| format!("{} is no genesis document", path.display()))
 }
 
-fn chains(file: &NodeFile, is_new: bool) -> Result<Vec<ChainDefinition>> {
-    let validator_seed = file.node.validator_key.as_deref().map(keys::read).transpose()?;
-    let reporter = match &file.router {
-        Some(section) => {
-            let key = Arc::new(keys::signing_key(&section.key)?);
-            Some(Reporter { account: routing::account(section)?, key })
-        }
-        None => None,
-    };
-    let definition = |section: &config::ChainSection| {
-        let genesis = read_genesis(&section.genesis)?;
-        Ok(ChainDefinition {
-            chain_id: genesis.chain_id()?,
-            genesis,
-            ledger: network::ledger(),
-            validator_seed,
-            reporter: reporter.clone(),
-            is_new,
-        })
-    };
-    file.chains.iter().map(definition).collect()
+fn chains(file: &NodeFile, definitions: &Definitions, is_new: bool) -> Result<Vec<ChainDefinition>> {
+    let genesis = file.chains.iter().map(|section| read_genesis(&section.genesis));
+    genesis.map(|genesis| definitions.of(genesis?, is_new)).collect()
+}
+
+/// Where a node answers its operator.
+pub fn operator_socket(file: &NodeFile) -> PathBuf {
+    file.node.data.join("operator.sock")
+}
+
+async fn follow(registry: Option<Registry<'_>>) {
+    match registry {
+        Some(registry) => registry.follow().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn peers_config(section: &PeersSection, certificates: &Certificates) -> Result<PeersConfig> {
@@ -138,7 +170,7 @@ pub async fn tell_what_is_down(node: &Node) -> Result<()> {
 /// Reads everything that the configuration names, and starts nothing.
 pub fn check(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
-    let _ = chains(&file, false)?;
+    let _ = chains(&file, &Definitions::read(&file)?, false)?;
     let _ = Certificates::read(&file)?;
     for node in &file.peers.nodes {
         let _: catenary_crypto::PublicKey = node.key.parse()?;

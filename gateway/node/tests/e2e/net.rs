@@ -7,6 +7,7 @@ use catenary_apps::{
 };
 use catenary_crypto::{Hash, SigningKey, sha256};
 use catenary_invariants::{Finality, Told};
+use catenary_ledger::records::ChainRecord;
 use catenary_links::{ChainClient, GrpcChain};
 use catenary_relay::{
     gateway::SubmitOutcome,
@@ -137,20 +138,52 @@ impl Net {
         node
     }
 
+    /// The chains that there are.
+    pub fn chains(&self) -> std::ops::Range<usize> {
+        0..self.genesis.len()
+    }
+
+    /// Runs a command of the binary on a node's configuration, with the keys of enough of the committee.
+    pub fn decide(&self, node: usize, arguments: &[&str]) -> String {
+        let mut command = catenary(arguments);
+        command.arg("--config").arg(self.config(node));
+        for member in 0..self.nodes.min(3) {
+            command.arg("--committee").arg(self.authority(member).join("committee.key"));
+        }
+        said(&mut command)
+    }
+
+    /// Runs a command of the binary on a node's configuration.
+    pub fn operate(&self, node: usize, arguments: &[&str]) -> String {
+        said(catenary(arguments).arg("--config").arg(self.config(node)))
+    }
+
+    /// Creates a chain, through this node, and says which it is.
+    pub fn create_chain(&mut self, node: usize, name: &str) -> usize {
+        self.decide(node, &["chain", "create", name]);
+        let kept = fs::read_dir(self.folder(node).join("data/registry")).unwrap();
+        let mut records = kept.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
+        let record =
+            records.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(name)).unwrap();
+        let record = ChainRecord::decode(&fs::read(record).unwrap()).unwrap();
+        self.genesis.push(Genesis::decode(&record.genesis).unwrap());
+        self.genesis.len() - 1
+    }
+
+    /// Removes the chain that was created last, through this node.
+    pub fn remove_chain(&mut self, node: usize) {
+        let genesis = self.genesis.pop().unwrap();
+        self.decide(node, &["chain", "remove", genesis.name.as_str()]);
+    }
+
     /// The committee makes these nodes the validators of every chain.
     pub fn set_validators(&self, nodes: &[usize]) {
+        let key = |node: &usize| SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
+        let keys: Vec<_> = nodes.iter().map(|node| key(node).public_key().to_string()).collect();
         for chain in CHAINS {
-            let mut command = catenary(&["validators", "set", "--chain", chain, "--config"]);
-            command.arg(self.config(nodes[0]));
-            for node in nodes {
-                let key = SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
-                command.arg("--validator").arg(key.public_key().to_string());
-            }
-            for member in 0..3 {
-                command.arg("--committee").arg(self.authority(member).join("committee.key"));
-            }
-            let output = command.output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let mut arguments = vec!["validators", "set", "--chain", chain];
+            keys.iter().for_each(|key| arguments.extend(["--validator", key]));
+            self.decide(nodes[0], &arguments);
         }
     }
 
@@ -219,7 +252,7 @@ impl Net {
     pub async fn answering(&self, node: usize) {
         until("a node answers", async || {
             let mut up = true;
-            for chain in 0..CHAINS.len() {
+            for chain in self.chains() {
                 up &= self.status(node, chain).await.is_some();
             }
             up
@@ -248,7 +281,7 @@ impl Net {
 
     pub async fn heights(&self) -> Vec<Height> {
         let mut heights = Vec::new();
-        for chain in 0..CHAINS.len() {
+        for chain in self.chains() {
             heights.push(self.height(chain).await);
         }
         heights
@@ -257,7 +290,7 @@ impl Net {
     /// All nodes come to the same state; every block that any of them shows is the same, signed and complete; what was final
     /// once is still there.
     pub async fn judge(&self, load: &Loaded) {
-        for chain in 0..CHAINS.len() {
+        for chain in self.chains() {
             let expected = load.is_final(chain);
             let agreed = async || {
                 let mut tips = Vec::new();
@@ -297,6 +330,13 @@ impl Drop for Net {
             }
         }
     }
+}
+
+/// What a command says that succeeds.
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// Resident memory of a process.
@@ -358,7 +398,7 @@ pub struct Loaded(Vec<Vec<TxId>>);
 
 impl Loaded {
     fn is_final(&self, chain: usize) -> Vec<TxId> {
-        self.0[chain].clone()
+        self.0.get(chain).cloned().unwrap_or_default()
     }
 
     pub fn counts(&self) -> Vec<usize> {
@@ -367,6 +407,7 @@ impl Loaded {
 }
 
 impl Load {
+    /// On all chains that there are now.
     pub fn start(net: &Net) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let key = net.folder.path().join("net/organisations/ORG1/operator.key");
@@ -375,7 +416,7 @@ impl Load {
             let (nodes, key, stop) = (net.clients(chain), key.clone(), stop.clone());
             tokio::spawn(async move { open_accounts(&nodes, &key, &stop).await })
         };
-        Self { tasks: (0..CHAINS.len()).map(task).collect(), stop }
+        Self { tasks: net.chains().map(task).collect(), stop }
     }
 
     /// Stops; what was submitted last is waited for.
