@@ -173,10 +173,14 @@ enum CertificateCommand {
 
 #[derive(Debug, Subcommand)]
 enum LanesCommand {
-    /// Open the lanes of a node's router: create the clients at both ends. What is open stays as it is.
+    /// Open a lane between every two of these chains: create the clients at both ends. What is open stays as it is. Every router
+    /// over both chains begins to serve it.
     Open {
         #[command(flatten)]
         config: ConfigArg,
+        /// A chain, by name or id; all that the configuration names if left out.
+        #[arg(long, value_name = "CHAIN")]
+        chain: Vec<String>,
         /// File with the key of the account `operator` of the router's organisation.
         #[arg(long, value_name = "FILE")]
         operator: PathBuf,
@@ -380,8 +384,8 @@ pub fn main() -> ExitCode {
         Command::Certificate(CertificateCommand::Revoke { authority, certificate }) => {
             done(pki::revoke(&authority, &certificate).map(|list| print!("{list}")))
         }
-        Command::Lanes(LanesCommand::Open { config, operator }) => {
-            done(actix::System::new().block_on(operate::open_lanes(&config.config, &operator)))
+        Command::Lanes(LanesCommand::Open { config, chain, operator }) => {
+            done(actix::System::new().block_on(operate::open_lanes(&config.config, &chain, &operator)))
         }
         Command::Validators(ValidatorsCommand::Key { file }) => {
             done(keys::signing_key(&file).map(|key| println!("{}", key.public_key())))
@@ -428,8 +432,7 @@ fn run_bench(args: BenchArgs) -> Result<ExitCode> {
 fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {
     let now = catenary_runtime::now();
     let organisations = usize::from(orgs.unwrap_or(nodes));
-    let (doors, lanes) = (testnet::doors(nodes, port)?, testnet::mesh(&chains));
-    let testnet = Testnet { out, doors, organisations, chains, lanes };
+    let testnet = Testnet { out, doors: testnet::doors(nodes, port)?, organisations, chains };
     testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))?;
     let out = testnet.out.display();
     println!("{out} holds {nodes} nodes: {out}/start, {out}/status, {out}/stop");

@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod demo;
 mod keys;
+mod lanes;
 mod network;
 mod node;
 mod operate;

@@ -1,9 +1,9 @@
 //! What operators do to a running node through its door.
 
 use crate::{
-    keys,
+    keys, lanes,
     network::Holder,
-    node::{config::NodeFile, read_genesis, routing},
+    node::{config::NodeFile, read_genesis},
     submitter::{call, included, submit},
     testnet::OPERATOR,
 };
@@ -81,19 +81,21 @@ pub async fn answering(chain: &dyn ChainClient) -> Result<ChainStatus> {
     }
 }
 
-/// Opens the lanes that a node's router serves.
-pub async fn open_lanes(path: &Path, operator: &Path) -> Result<()> {
+/// Opens a lane between every two of these chains, or of all that the configuration names, unless they have one.
+pub async fn open_lanes(path: &Path, chains: &[String], operator: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
     let section = file.router.as_ref().context("the configuration has no router")?;
-    let chains = clients(&file)?;
-    for chain in &chains {
+    let configured = clients(&file)?;
+    for chain in &configured {
         answering(&**chain).await?;
     }
+    let all = || configured.iter().map(|chain| chain.chain_id().to_string()).collect();
+    let chains = if chains.is_empty() { all() } else { chains.to_vec() };
     let (organisation, number) = (section.organisation.parse()?, OPERATOR.parse()?);
     let account = AccountId::new(&organisation, &number);
     let operator = Holder { number, account, key: Arc::new(keys::signing_key(operator)?) };
-    routing::open_lanes(&Directory::new(chains), &section.lanes, &operator).await?;
-    println!("{} lanes are open", section.lanes.len());
+    let open = lanes::open_missing(&chains, &running(&file).await?, &operator).await?;
+    println!("{open} lanes are open");
     Ok(())
 }
 

@@ -11,15 +11,13 @@ use crate::{
     keys::{self, Seed, new_seed, write_secret},
     network,
     node::config::{
-        ApiSection, ChainSection, LaneSection, NodeFile, NodeSection, PeerSection, PeersSection,
-        RouterSection,
+        ApiSection, ChainSection, NodeFile, NodeSection, PeerSection, PeersSection, RouterSection,
     },
     pki::Authority,
 };
 use anyhow::{Context as _, Result, ensure};
 use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::peers::NodeName;
-use catenary_packet::ClientId;
 use catenary_types::{
     ChainName, Committee, Genesis, GenesisAccount, GenesisRoots, Message, Organisation, Parameters, Role,
     Timestamp, Validator,
@@ -52,8 +50,6 @@ pub struct Testnet {
     pub organisations: usize,
     /// The chains.
     pub chains: Vec<ChainName>,
-    /// The lanes that every router serves.
-    pub lanes: Vec<LaneSection>,
 }
 
 /// Who is in a test network: what its genesis documents are made of.
@@ -135,7 +131,6 @@ impl Testnet {
             account: ROUTER.into(),
             key: "keys/router.key".into(),
             patience_ms: number as u64 * PATIENCE_MS,
-            lanes: self.lanes.clone(),
         };
         let chains = (self.chains.iter().map(chain).collect(), self.chains.first().map(ToString::to_string));
         let file = node_file(self.doors[number], others.map(peer).collect(), chains, Some(router));
@@ -328,19 +323,6 @@ pub fn genesis(name: &ChainName, consortium: &Consortium, time: Timestamp) -> Ge
     }
 }
 
-/// A lane between every two chains: on each chain the clients are numbered in the order of the others.
-pub fn mesh(chains: &[ChainName]) -> Vec<LaneSection> {
-    let client = |own: usize, other: usize| {
-        ClientId::bft((if other < own { other } else { other - 1 }) as u64).to_string()
-    };
-    let pairs = (0..chains.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-    let lane = |(first, second): (usize, usize)| LaneSection {
-        chains: [chains[first].to_string(), chains[second].to_string()],
-        clients: [client(first, second), client(second, first)],
-    };
-    pairs.map(lane).collect()
-}
-
 /// Where a node's files lie.
 pub fn node_folder(out: &Path, number: usize) -> PathBuf {
     out.join(format!("node-{number}"))
@@ -391,15 +373,6 @@ fn toml(file: &NodeFile) -> String {
             path(&router.key),
             router.patience_ms
         );
-        for LaneSection { chains: [one, other], clients: [client, counterparty] } in &router.lanes {
-            text += &format!(
-                "\n[[router.lanes]]\nchains = [{}, {}]\nclients = [{}, {}]\n",
-                quoted(one),
-                quoted(other),
-                quoted(client),
-                quoted(counterparty)
-            );
-        }
     }
     text
 }

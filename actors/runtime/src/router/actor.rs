@@ -4,8 +4,10 @@ use crate::timer::Timer;
 use actix::{Actor, ActorContext, Context, Handler, Message, SpawnHandle};
 use catenary_links::ChainClient;
 use catenary_platform::Platform;
-use catenary_relay::{Input, Relay};
+use catenary_relay::{ChainIndex, Input, Relay};
+use catenary_types::Height;
 use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::oneshot;
 
 /// What a router's mailbox takes: answers to its own questions, and blocks, one at a time per chain.
 #[derive(Message)]
@@ -13,6 +15,8 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(crate) enum RouterMessage {
     /// An answer or a block.
     Input(Box<Input>),
+    /// The owner asks from where another router would have to read.
+    Cursors(oneshot::Sender<Vec<Height>>),
     /// The owner is gone.
     Stop,
 }
@@ -61,6 +65,11 @@ impl Handler<RouterMessage> for RouterActor {
     fn handle(&mut self, message: RouterMessage, ctx: &mut Self::Context) {
         match message {
             RouterMessage::Input(input) => self.take_step(*input, ctx),
+            RouterMessage::Cursors(reply) => {
+                let cursors = (0..self.chains.len()).map(|chain| self.relay.cursor(ChainIndex(chain)));
+                // Whoever asked may be gone.
+                let _ = reply.send(cursors.collect());
+            }
             RouterMessage::Stop => ctx.stop(),
         }
     }

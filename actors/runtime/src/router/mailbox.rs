@@ -5,7 +5,9 @@ use crate::home::Home;
 use actix::Addr;
 use catenary_links::ChainClient;
 use catenary_relay::{ConfigError, Relay, RelayConfig};
+use catenary_types::Height;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// A running router; it stops when this is dropped.
 pub struct Router {
@@ -23,6 +25,15 @@ impl Router {
         let platform = home.platform().clone();
         let address = home.start(home.capacities().router, move || RouterActor::new(platform, relay, chains));
         Ok(Self { address })
+    }
+}
+
+impl Router {
+    /// From where a router in this one's place would have to read each chain; see [`Relay::cursor`]. None if it is gone.
+    pub async fn cursors(&self) -> Option<Vec<Height>> {
+        let (reply, cursors) = oneshot::channel();
+        self.address.do_send(RouterMessage::Cursors(reply));
+        cursors.await.ok()
     }
 }
 

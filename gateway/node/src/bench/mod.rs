@@ -8,11 +8,10 @@ pub use report::Report;
 pub use workload::Workload;
 
 use crate::{
-    keys,
+    keys, lanes,
     network::Holder,
-    node::routing::open_lanes,
     processes::{Processes, Used, free_doors},
-    testnet::{self, OPERATOR, Testnet, mesh},
+    testnet::{self, OPERATOR, Testnet},
 };
 use anyhow::{Context as _, Result, ensure};
 use catenary_links::{ChainClient, Directory};
@@ -67,7 +66,8 @@ pub async fn run(options: &Options) -> Result<Report> {
     let payers =
         try_join_all(chains.iter().map(|nodes| Payers::open(&*nodes[0], &operator, &organisation))).await?;
     if options.workload == Workload::Cross {
-        open_lanes(&directory, &mesh(&names), &operator).await?;
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        lanes::open_missing(&names, &directory, &operator).await?;
     }
     let total = u64::from(options.rate) * options.duration.as_millis() as u64 / 1_000;
     let each = usize::try_from(total)?.div_ceil(options.chains);
@@ -97,7 +97,6 @@ async fn start(options: &Options, names: &[ChainName]) -> Result<(Processes, Dir
             doors: free_doors(options.nodes)?,
             organisations: options.nodes,
             chains: names.to_vec(),
-            lanes: mesh(names),
         };
         testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))
     };

@@ -2,7 +2,6 @@
 
 use crate::{
     network::{self, Bank},
-    node::config::LaneSection,
     processes::free_doors,
     testnet::{Consortium, Testnet},
 };
@@ -13,16 +12,11 @@ use std::path::Path;
 /// Writes the network: the banks' accounts are the sandbox's, nodes and routers have keys of their own.
 pub fn write(folder: &Path, nodes: usize) -> Result<()> {
     let now = catenary_runtime::now();
-    let lane = |partner: Bank| LaneSection {
-        chains: [Bank::HOME, partner].map(|bank| bank.chain().to_string()),
-        clients: [partner.client_at_home(), Bank::client_of_home()].map(|client| client.to_string()),
-    };
     let testnet = Testnet {
         out: folder.to_owned(),
         doors: free_doors(nodes)?,
         organisations: nodes,
         chains: Bank::all().map(Bank::chain).collect(),
-        lanes: Bank::partners().map(lane).collect(),
     };
     testnet.write(|chain: &ChainName, consortium: &Consortium| {
         let bank = Bank::all().find(|bank| bank.chain() == *chain).expect("the chains are the banks'");

@@ -85,16 +85,6 @@ pub struct RouterSection {
     pub key: PathBuf,
     #[serde(default)]
     pub patience_ms: u64,
-    #[serde(default)]
-    pub lanes: Vec<LaneSection>,
-}
-
-/// See [`KEYS`].
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct LaneSection {
-    pub chains: [String; 2],
-    pub clients: [String; 2],
 }
 
 /// Every key: its name, what stands for it if it is missing, and what it means.
@@ -150,7 +140,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("chains", "none", "The chains that run here."),
     ("chains.genesis", "required", "File with a chain's genesis document."),
-    ("router", "none: no router runs here", "Carries packets between the chains of this node."),
+    (
+        "router",
+        "none: no router runs here",
+        "Carries packets over every lane between two chains of this node.",
+    ),
     (
         "router.organisation",
         "required",
@@ -163,13 +157,6 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "0",
         "How long a packet is left to other routers first. 0 for the first router of a network, seconds for a standby.",
     ),
-    (
-        "router.lanes",
-        "none",
-        "The lanes to serve. They begin to carry once both clients exist; see `catenary lanes open`.",
-    ),
-    ("router.lanes.chains", "required", "The two chains of the lane, by name or by id."),
-    ("router.lanes.clients", "required", "The client on each of them that follows the other."),
 ];
 
 impl NodeFile {
@@ -248,10 +235,6 @@ mod tests {
                 account: "router".into(),
                 key: "k".into(),
                 patience_ms: 1,
-                lanes: vec![LaneSection {
-                    chains: ["a".into(), "b".into()],
-                    clients: ["x".into(), "y".into()],
-                }],
             }),
         }
     }
@@ -279,7 +262,7 @@ mod tests {
             found.iter().map(String::as_str).filter(|key| !sections.contains(key)).collect();
         let explained: BTreeSet<_> = KEYS.iter().map(|(name, ..)| *name).collect();
         assert_eq!(found, explained);
-        assert!(explain(Some("router.lanes")).unwrap().contains("router.lanes.clients"));
+        assert!(explain(Some("peers.nodes")).unwrap().contains("peers.nodes.address"));
         assert!(explain(Some("nothing")).is_err());
     }
 

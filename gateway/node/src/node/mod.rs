@@ -22,6 +22,7 @@ use certificates::Certificates;
 use config::{NodeFile, PeersSection};
 use definitions::Definitions;
 use registry::Registry;
+use routing::Routing;
 use std::{
     collections::BTreeMap,
     fs,
@@ -52,10 +53,7 @@ pub async fn run(path: &Path) -> Result<()> {
     let listener = operator::listen(&socket).with_context(|| format!("opening {}", socket.display()))?;
     let operator = operator::serve(listener, node.supervisor().clone(), directory.clone());
     let server = Server::start(directory.clone(), file.api.listen).await?;
-    let router = match &file.router {
-        Some(section) => Some(routing::start(&node, section)?),
-        None => None,
-    };
+    let router = file.router.as_ref().map(|section| Routing::new(&node, section)).transpose()?;
     println!("peers {}", file.peers.listen);
     println!("api {}", server.address());
     let registry = match &file.node.registry {
@@ -67,9 +65,10 @@ pub async fn run(path: &Path) -> Result<()> {
     let outcome = tokio::select! {
         outcome = watch(&node, &mut certificates) => outcome,
         served = operator => served.context("serving the operator"),
+        routed = route(router) => routed.context("the router"),
         () = follow(registry) => Ok(()),
     };
-    drop((router, server, peers));
+    drop((server, peers));
     node.stop().await;
     outcome
 }
@@ -110,6 +109,13 @@ fn chains(file: &NodeFile, definitions: &Definitions, is_new: bool) -> Result<Ve
 /// Where a node answers its operator.
 pub fn operator_socket(file: &NodeFile) -> PathBuf {
     file.node.data.join("operator.sock")
+}
+
+async fn route(router: Option<Routing<'_>>) -> Result<()> {
+    match router {
+        Some(router) => router.follow().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn follow(registry: Option<Registry<'_>>) {
