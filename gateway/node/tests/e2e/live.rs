@@ -1,10 +1,13 @@
 //! Chains that come and go while the nodes run.
 
-use crate::net::{Load, Net, until};
+use crate::{
+    net::{Load, Net, until},
+    payments::Payments,
+};
 use catenary_relay::gateway::GatewayError;
 use std::{fs, path::Path, time::Instant};
 
-/// How many chains come and go in a row, after as many that fill what is kept for later use.
+/// How many chains come and go in a row, after as many that fill what is kept for later use, unless `E2E_CHAINS` says otherwise.
 const CHAINS: usize = 10;
 /// What the process may have grown by then, in MiB: less than a running chain each.
 const GROWN_MIB_MAX: u64 = 8;
@@ -13,6 +16,7 @@ const GROWN_MIB_MAX: u64 = 8;
 async fn a_chain_is_created_on_running_nodes_and_removed_again() {
     let mut net = Net::start(4).await;
     let load = Load::start(&net);
+    let payments = Payments::start(&net, [0, 1], [0, 0]).await;
     let called = Instant::now();
     net.create_chain(0, "d");
     let others = load;
@@ -20,6 +24,8 @@ async fn a_chain_is_created_on_running_nodes_and_removed_again() {
     let before = net.heights().await;
     net.progress(&before).await;
     println!("a transaction on it is final {:.1?} after the call", called.elapsed());
+    // Money goes from the new chain to an old one, over a lane that no configuration names.
+    let from_new = Payments::start(&net, [3, 0], [0, 1]).await;
 
     // A node that is away takes a chain up when it is back, and may vote on it: it has forgotten nothing.
     net.kill(3);
@@ -60,10 +66,15 @@ async fn a_chain_is_created_on_running_nodes_and_removed_again() {
     net.progress(&before).await;
     let [first, second, load] = load;
     let (loaded, _, _) = (load.stop().await, first.stop().await, second.stop().await);
+    let paid = [payments.settle().await, from_new.settle().await];
+    assert!(paid.iter().all(|paid| *paid > 5), "{paid:?} payments");
     assert!(loaded.counts().iter().all(|count| *count > 3), "{:?}", loaded.counts());
     net.judge(&loaded).await;
+    goes_from_every_node(&mut net, created).await;
+}
 
-    // It goes, also from a node that was away.
+/// The chain that was created last goes, also from a node that was away; the others go on.
+async fn goes_from_every_node(net: &mut Net, created: usize) {
     let id = net.chain_id(created);
     net.kill(2);
     net.remove_chain(0);
@@ -72,7 +83,7 @@ async fn a_chain_is_created_on_running_nodes_and_removed_again() {
     let folders: Vec<_> = (0..net.nodes).map(|node| net.folder(node).join("data")).collect();
     until("nothing is left of it", async || !folders.iter().any(|data| holds(data, id.as_str()))).await;
     let before = net.heights().await;
-    let load = Load::start(&net);
+    let load = Load::start(net);
     net.progress(&before).await;
     net.judge(&load.stop().await).await;
 }
@@ -88,9 +99,10 @@ fn holds(folder: &Path, name: &str) -> bool {
 #[tokio::test]
 async fn chains_that_come_and_go_leave_no_memory_behind() {
     let mut net = Net::start(1).await;
+    let chains = std::env::var("E2E_CHAINS").map_or(CHAINS, |text| text.parse().unwrap());
     let mut memory = Vec::new();
     for round in 0..2 {
-        for number in 0..CHAINS {
+        for number in 0..chains {
             let created = net.create_chain(0, &format!("guest{round}x{number}"));
             let chain = net.client(0, created);
             chain.status().await.unwrap();
@@ -100,6 +112,6 @@ async fn chains_that_come_and_go_leave_no_memory_behind() {
         }
         memory.push(net.memory_mib(0));
     }
-    println!("{memory:?} MiB after {CHAINS} chains each");
+    println!("{memory:?} MiB after {chains} chains each");
     assert!(memory[1] <= memory[0] + GROWN_MIB_MAX, "{memory:?}");
 }

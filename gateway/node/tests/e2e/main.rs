@@ -1,17 +1,19 @@
 //! Networks of real processes on loopback: killed, stopped, parted, wiped. After each of these every node comes to the same
 //! state, no block has a rival, and what was final stays so.
 //!
-//! `E2E_CYCLES` says how often each node is killed in turn; `.ci/full` asks for more than a normal run.
+//! `E2E_CYCLES` says how often each node is killed in turn, `E2E_CHAINS` how many chains come and go; `.ci/full` asks for more than a normal run.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod idle;
 mod live;
 mod net;
+mod payments;
 mod proxy;
 
 use catenary_types::Height;
 use net::{Load, Net, until};
+use payments::Payments;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{fs, io::Write, net::TcpStream, path::Path, time::Duration};
 use tokio::time::sleep;
@@ -171,8 +173,7 @@ async fn parted_networks_stand_still_without_a_quorum_and_go_on_when_joined() {
 async fn a_node_joins_becomes_a_validator_and_takes_the_place_of_another() {
     let mut net = Net::start(4).await;
     let load = Load::start(&net);
-    let before = net.heights().await;
-    net.progress(&before).await;
+    let payments = Payments::start(&net, [0, 1], [0, 0]).await;
     // No configuration but its own is written: its organisation's authority stands on chain.
     let joined = net.join().await;
     let tip = net.height(0).await;
@@ -191,7 +192,10 @@ async fn a_node_joins_becomes_a_validator_and_takes_the_place_of_another() {
     net.progress(&before).await;
     net.spawn(0);
     net.spawn(1);
+    net.answering(0).await;
 
+    let paid = payments.settle().await;
+    assert!(paid > 2, "{paid} payments");
     let loaded = load.stop().await;
     net.judge(&loaded).await;
 }

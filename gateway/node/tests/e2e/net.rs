@@ -178,13 +178,18 @@ impl Net {
 
     /// The committee makes these nodes the validators of every chain.
     pub fn set_validators(&self, nodes: &[usize]) {
-        let key = |node: &usize| SigningKey::from_seed(&seed(&self.folder(*node).join("keys/validator.key")));
-        let keys: Vec<_> = nodes.iter().map(|node| key(node).public_key().to_string()).collect();
+        let keys = nodes.iter().map(|node| key(&self.folder(*node).join("keys/validator.key")));
+        let keys: Vec<_> = keys.map(|key| key.public_key().to_string()).collect();
         for chain in CHAINS {
             let mut arguments = vec!["validators", "set", "--chain", chain];
             keys.iter().for_each(|key| arguments.extend(["--validator", key]));
             self.decide(nodes[0], &arguments);
         }
+    }
+
+    /// File with the key of the first organisation's operator.
+    pub fn operator_key(&self) -> PathBuf {
+        self.authority(0).join("operator.key")
     }
 
     /// Where clients reach a node.
@@ -410,8 +415,7 @@ impl Load {
     /// On all chains that there are now.
     pub fn start(net: &Net) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let key = net.folder.path().join("net/organisations/ORG1/operator.key");
-        let key = Arc::new(SigningKey::from_seed(&seed(&key)));
+        let key = Arc::new(key(&net.operator_key()));
         let task = |chain: usize| {
             let (nodes, key, stop) = (net.clients(chain), key.clone(), stop.clone());
             tokio::spawn(async move { open_accounts(&nodes, &key, &stop).await })
@@ -430,16 +434,21 @@ impl Load {
     }
 }
 
+/// The key in a file.
+pub fn key(path: &Path) -> SigningKey {
+    SigningKey::from_seed(&seed(path))
+}
+
 fn seed(path: &Path) -> [u8; 32] {
     let text = fs::read_to_string(path).unwrap();
     text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
 }
 
 /// A transaction of one call, which asks to be valid for ten minutes.
-fn transaction(
+pub fn transaction(
     chain_id: &ChainId,
     sender: AccountId,
-    call: &AdminCall,
+    (instance, call): (&str, &impl Message),
     keys: &[&SigningKey],
 ) -> (TxId, Vec<u8>) {
     let mut request_id = RequestId([0; 16]);
@@ -451,17 +460,39 @@ fn transaction(
         request_id,
         valid_until: UnixSeconds(seconds + 600),
         reference: None,
-        calls: vec![Call { instance: admin::KIND.parse().unwrap(), message: call.encode() }],
+        calls: vec![Call { instance: instance.parse().unwrap(), message: call.encode() }],
     };
     let envelope = body.sign(keys);
     (TxId(sha256(&envelope.body)), envelope.encode())
 }
 
-/// Opens one account after the other, and says what was final. Every one of them must become so. A node that answers may be cut
-/// off from all others, so each try goes to the next one.
+/// The account of the first organisation's operator.
+pub fn operator() -> AccountId {
+    AccountId::new(&"ORG1".parse().unwrap(), &"operator".parse().unwrap())
+}
+
+/// Gets a transaction into a block, whatever is done to the network. A node that answers may be cut off from all others, so each
+/// try goes to the next one.
+pub async fn finalise(nodes: &[Arc<dyn ChainClient>], (tx_id, envelope): &(TxId, Vec<u8>)) {
+    for chain in nodes.iter().cycle() {
+        // Unavailable is what a network says that is being torn apart.
+        if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
+            match &outcomes[0] {
+                SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
+                _ => {}
+            }
+        }
+        let found = chain.transaction(TransactionName::Id(*tx_id)).await;
+        if let Some(view) = found.ok().and_then(|found| found.value) {
+            assert!(view.receipt.succeeded(), "{:?}", view.receipt);
+            return;
+        }
+        sleep(LOAD_PAUSE).await;
+    }
+}
+
+/// Opens one account after the other, and says what was final. Every one of them must become so.
 async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
-    let organisation = "ORG1".parse().unwrap();
-    let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
     let life: u64 = StdRng::from_os_rng().random();
     let (mut is_final, mut number) = (Vec::new(), 0_u64);
     while !stop.load(Ordering::Relaxed) {
@@ -470,22 +501,9 @@ async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &
         let keys = vec![KeyGrant { key: key.public_key(), weight: 1 }];
         let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
         let call = AdminCall::OpenAccount(open);
-        let (tx_id, envelope) = transaction(nodes[0].chain_id(), sender, &call, &[key]);
-        for chain in nodes.iter().cycle() {
-            // Unavailable is what a network says that is being torn apart.
-            if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
-                match &outcomes[0] {
-                    SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
-                    _ => {}
-                }
-            }
-            let found = chain.transaction(TransactionName::Id(tx_id)).await;
-            if found.is_ok_and(|found| found.value.is_some_and(|view| view.receipt.succeeded())) {
-                is_final.push(tx_id);
-                break;
-            }
-            sleep(LOAD_PAUSE).await;
-        }
+        let signed = transaction(nodes[0].chain_id(), operator(), (admin::KIND, &call), &[key]);
+        finalise(nodes, &signed).await;
+        is_final.push(signed.0);
     }
     is_final
 }
