@@ -10,6 +10,7 @@ mod live;
 mod net;
 mod payments;
 mod proxy;
+mod twins;
 
 use catenary_types::Height;
 use net::{Load, Net, until};

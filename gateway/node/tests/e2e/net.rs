@@ -14,7 +14,8 @@ use catenary_relay::{
     query::{ChainStatus, TransactionName},
 };
 use catenary_types::{
-    AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId, UnixSeconds,
+    AccountId, Address, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId,
+    UnixSeconds,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -103,9 +104,13 @@ impl Net {
     }
 
     pub fn spawn(&mut self, node: usize) {
+        self.spawn_with(node, &[]);
+    }
+
+    fn spawn_with(&mut self, node: usize, environment: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
-        command.env("CATENARY_LOG", "warn,catenary_links=info");
+        command.env("CATENARY_LOG", "warn,catenary_links=info").envs(environment.iter().copied());
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
     }
@@ -126,6 +131,34 @@ impl Net {
 
     /// Adds a node of the first organisation, which the others do not know of, and starts it.
     pub async fn join(&mut self) -> usize {
+        let node = self.admit();
+        self.spawn(node);
+        self.answering(node).await;
+        node
+    }
+
+    /// Adds a node that signs with the key of another one and knows nothing of it, as if it ran on another machine.
+    pub async fn join_as_twin(&mut self, of: usize) -> usize {
+        let node = self.admit();
+        let [own, twin] = [of, node].map(|node| self.folder(node).join("keys/validator.key"));
+        fs::copy(own, twin).unwrap();
+        let elsewhere = self.folder(node).join("tmp");
+        fs::create_dir(&elsewhere).unwrap();
+        self.spawn_with(node, &[("TMPDIR", elsewhere.to_str().unwrap())]);
+        self.answering(node).await;
+        node
+    }
+
+    /// The node that joined last goes for good.
+    pub fn leave(&mut self) {
+        self.kill(self.nodes - 1);
+        self.nodes -= 1;
+        self.doors.pop();
+        self.children.pop();
+    }
+
+    /// Writes the folder of one more node of the first organisation.
+    fn admit(&mut self) -> usize {
         let (node, port) = (self.nodes, free_ports(1));
         let mut command = catenary(&["join", "--org", "ORG1", "--port", &port.to_string(), "--net"]);
         command.arg(self.folder.path().join("net")).stdout(Stdio::null());
@@ -133,9 +166,14 @@ impl Net {
         self.nodes += 1;
         self.doors.push(SocketAddr::from(([127, 0, 0, 1], port + 1)));
         self.children.push(None);
-        self.spawn(node);
-        self.answering(node).await;
         node
+    }
+
+    /// The node that votes as a validator.
+    pub fn node_of(&self, validator: Address) -> usize {
+        let address =
+            |node: usize| Address::of(&key(&self.folder(node).join("keys/validator.key")).public_key());
+        (0..self.nodes).find(|node| address(*node) == validator).expect("the validators are nodes")
     }
 
     /// The chains that there are.
