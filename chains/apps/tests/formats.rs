@@ -16,7 +16,7 @@ use catenary_apps::{
 };
 use catenary_ledger::{Executed, Reason, records::Roles};
 use catenary_types::{AccountId, Amount, Message, Parameters, Receipt, Role, Validator};
-use common::{Chain, admin, asset, create, czk, grant, key, mint, name, open, pay, votes};
+use common::{Chain, admin, asset, create, czk, grant, key, mint, name, open, pay, ready, votes};
 use std::fmt::Write;
 
 /// Money, under references. The last transaction fails.
@@ -44,6 +44,8 @@ fn governance(chain: &mut Chain) -> Executed {
         AdminCall::AdmitOrganisation(AdmitOrganisation { organisation: "C".parse().unwrap() }),
         AdminCall::SetRoles(SetRoles { account: name("B", "operator").id(), roles }),
         AdminCall::SetParameters(SetParameters { parameters }),
+        ready(chain, 3, chain.time()),
+        ready(chain, 4, chain.time()),
         AdminCall::SetValidators(SetValidators { validators: vec![member(3, 10), member(4, 20)] }),
         AdminCall::AddInstance(AddInstance { name: instance(), kind: instance(), version: 3 }),
         AdminCall::SwitchInstance(SwitchInstance { name: instance(), active: false }),
@@ -137,7 +139,7 @@ fn the_pinned_blocks_hold_every_record_and_event() {
     events.dedup();
     let expected = "account_changed account_frozen account_opened account_unfrozen asset_created burned \
                     equivocation_reported instance_added instance_switched minted organisation_admitted parameters_changed \
-                    reference_entered transferred validators_changed";
+                    reference_entered transferred validator_ready validators_changed";
     assert_eq!(events.join(" "), expected);
     let content = chain.state.content();
     let tags = |store: &str| -> Vec<u8> {
@@ -148,6 +150,6 @@ fn the_pinned_blocks_hold_every_record_and_event() {
     };
     assert_eq!(
         [tags("admin"), tags("asset"), tags("index")],
-        [vec![1, 2, 3, 4, 5, 6, 7], vec![1, 2, 3, 5], vec![1]]
+        [vec![1, 2, 3, 4, 5, 6, 7, 9], vec![1, 2, 3, 5], vec![1]]
     );
 }

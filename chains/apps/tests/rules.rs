@@ -5,7 +5,7 @@
 mod common;
 
 use catenary_apps::{
-    admin::{AdminCall, CreateChain, RecoverKeys, RemoveChain, SetKeys, SetValidators},
+    admin::{AdminCall, CreateChain, DeclareReady, RecoverKeys, RemoveChain, SetKeys, SetValidators},
     asset::{AssetCall, AssetKey, Freeze},
 };
 use catenary_ledger::{
@@ -14,11 +14,12 @@ use catenary_ledger::{
     stores::ASSET,
 };
 use catenary_types::{
-    DoubleVote, Genesis, Height, Message, Receipt, Timestamp, UnixSeconds, Validator, VoteKind,
+    DoubleVote, Genesis, Height, Message, Readiness, Receipt, Timestamp, UnixSeconds, Validator, VoteKind,
     time::NANOS_PER_SECOND,
 };
 use common::{
-    Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, report, votes,
+    Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, ready, report,
+    votes,
 };
 
 #[test]
@@ -203,9 +204,10 @@ fn a_replaced_set_can_be_reported_for_a_day() {
     let replace = |chain: &mut Chain, seeds: &[u8]| {
         let set = |seed: &u8| {
             let validators = vec![Validator { public_key: key(*seed).public_key(), power: 10 }];
-            AdminCall::SetValidators(SetValidators { validators })
+            [ready(chain, *seed, chain.time()), AdminCall::SetValidators(SetValidators { validators })]
         };
-        let decided = chain.committee(seeds.iter().map(set).collect());
+        let calls = seeds.iter().flat_map(set).collect();
+        let decided = chain.committee(calls);
         assert!(chain.apply(decided).succeeded());
     };
     let kept = |chain: &Chain| {
@@ -272,4 +274,56 @@ fn the_committee_creates_chains_and_none_twice() {
     let third = document(chain.time());
     assert_eq!(decide(&mut chain, create(&third)), "");
     assert_eq!(chain.state.created_chains()[&first.name].chain_id, id(&third));
+}
+
+#[test]
+fn nobody_joins_a_set_unasked_and_none_leaves_but_a_quorum_is_ready() {
+    let mut chain = Chain::new();
+    let set = |seeds: &[u8]| {
+        let member = |seed: &u8| Validator { public_key: key(*seed).public_key(), power: 10 };
+        AdminCall::SetValidators(SetValidators { validators: seeds.iter().map(member).collect() })
+    };
+    let decide = |chain: &mut Chain, calls: Vec<AdminCall>| {
+        let decided = chain.committee(calls);
+        chain.apply(decided).detail
+    };
+    let all_ready = |chain: &Chain, seeds: &[u8]| -> Vec<AdminCall> {
+        seeds.iter().map(|seed| ready(chain, *seed, chain.time())).collect()
+    };
+    let refused = decide(&mut chain, vec![set(&[9, 30])]);
+    assert!(refused.contains("has not said that it is ready"), "{refused}");
+    let joined = [all_ready(&chain, &[30, 31, 32]), vec![set(&[9, 30, 31, 32])]].concat();
+    assert_eq!(decide(&mut chain, joined), "", "whoever is in need say nothing while nobody leaves");
+    // Two of three are no quorum of what is left; somebody who is ready may take the place of one who is silent.
+    let refused = decide(&mut chain, vec![set(&[30, 31, 9])]);
+    assert!(refused.contains("got 20 of 30"), "{refused}");
+    let replaced = [all_ready(&chain, &[33]), vec![set(&[30, 31, 32, 33])]].concat();
+    assert_eq!(decide(&mut chain, replaced), "");
+    // A minute later none of these words counts.
+    chain.passed_s += 61;
+    let refused = decide(&mut chain, vec![set(&[30, 31, 32])]);
+    assert!(refused.contains("got 0 of 30"), "{refused}");
+    let left = [all_ready(&chain, &[30, 31, 32]), vec![set(&[30, 31, 32])]].concat();
+    assert_eq!(decide(&mut chain, left), "");
+}
+
+#[test]
+fn a_word_of_readiness_is_recent_and_the_validators_own() {
+    let mut chain = Chain::new();
+    let say = |chain: &mut Chain, call: AdminCall| chain.run("A", None, vec![admin(call)]).reason;
+    chain.run("A", None, vec![create()]);
+    let now = chain.time();
+    let word = ready(&chain, 30, now);
+    assert_eq!(say(&mut chain, word.clone()), "", "whoever brings it");
+    let AdminCall::DeclareReady(DeclareReady { readiness }) = word else { panic!("a word") };
+    let altered = |readiness: Readiness| AdminCall::DeclareReady(DeclareReady { readiness });
+    let later = Readiness { time: now.plus_ms(1), ..readiness.clone() };
+    assert_eq!(say(&mut chain, altered(later)), "INVALID_ARGUMENT", "not what was signed");
+    let ahead = ready(&chain, 30, now.plus_ms(11_000));
+    assert_eq!(say(&mut chain, ahead), "INVALID_ARGUMENT", "a clock far ahead");
+    let (id, height) = (chain.chain_id.clone(), chain.state.height().next());
+    let unseen = Readiness::sign(&id, &key(30), (height, chain.state.app_hash()), now);
+    assert_eq!(say(&mut chain, altered(unseen)), "INVALID_ARGUMENT", "a block that is not there");
+    chain.passed_s += 62;
+    assert_eq!(say(&mut chain, altered(readiness)), "INVALID_ARGUMENT", "too old");
 }

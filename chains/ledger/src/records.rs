@@ -10,6 +10,7 @@
 //! | `06` | [`PastValidators`]: sets that were replaced, for reports of equivocation |
 //! | `07 ‖ validator (20) ‖ height (8) ‖ round (4) ‖ kind (1)` | [`Equivocation`] |
 //! | `08 ‖ length ‖ chain name` | [`ChainRecord`] |
+//! | `09 ‖ validator (20)` | [`Readiness`]: what it said last |
 //!
 //! Numbers in keys are big-endian; the kind of a vote is CometBFT's number for it.
 //!
@@ -22,7 +23,7 @@ use crate::{
 use catenary_crypto::Hash;
 use catenary_types::{
     AccountId, AccountNumber, Address, ChainId, ChainName, DoubleVote, Height, InstanceName, Message,
-    Organisation, Parameters, Timestamp, Validator, VoteKind,
+    Organisation, Parameters, Readiness, Timestamp, Validator, VoteKind,
     genesis::{AccountKey, Role},
     wire::{Field, Reader, WireError},
 };
@@ -55,6 +56,8 @@ pub enum AdminKey<'a> {
     },
     /// The newest chain of a name that was created here.
     Chain(&'a ChainName),
+    /// A validator's last word that it is ready.
+    Readiness(&'a Address),
 }
 
 impl<'a> AdminKey<'a> {
@@ -94,6 +97,7 @@ impl AdminKey<'_> {
                     .concat()
             }
             Self::Chain(name) => text(8, name.as_str()),
+            Self::Readiness(validator) => [&[9], &validator.0[..]].concat(),
         }
     }
 }
@@ -272,6 +276,11 @@ pub trait ReadRecords {
     /// The newest chain of a name that was created here.
     fn created_chain(&self, name: &ChainName) -> Option<ChainRecord> {
         self.record(&AdminKey::Chain(name))
+    }
+
+    /// What a validator said last of its being ready.
+    fn readiness(&self, validator: &Address) -> Option<Readiness> {
+        self.record(&AdminKey::Readiness(validator))
     }
 
     /// Whether an organisation is a member.

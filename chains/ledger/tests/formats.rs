@@ -47,6 +47,7 @@ fn pins() -> String {
     let step = AdminKey::Equivocation { validator: &Address([0xbb; 20]), height, round, kind };
     text("admin key of an equivocation", &hex(step.bytes()));
     text("admin key of a chain", &hex(AdminKey::Chain(&chain).bytes()));
+    text("admin key of a readiness", &hex(AdminKey::Readiness(&Address([0xbb; 20])).bytes()));
     text("index key of a reference", &hex(reference_key(&SENDER, &"order-29401".parse().unwrap())));
     let mut window = window();
     text("replay root of none", &ReplayWindow::default().root().to_string());

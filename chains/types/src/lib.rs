@@ -19,6 +19,7 @@ pub mod header;
 pub mod ids;
 pub mod limits;
 pub mod parameters;
+pub mod readiness;
 pub mod receipt;
 pub mod sign_bytes;
 #[cfg(any(test, feature = "testing"))]
@@ -38,6 +39,7 @@ pub use ids::{
     Reference, RequestId, TxId,
 };
 pub use parameters::{Parameters, Trust};
+pub use readiness::Readiness;
 pub use receipt::{Attribute, Event, Receipt};
 pub use sign_bytes::VoteKind;
 pub use time::{Height, Timestamp, UnixSeconds};

@@ -52,6 +52,7 @@ same_bytes! {
     catenary_types::GenesisRoots => ledger::GenesisRoots,
     catenary_ledger::records::Account => ledger::Account,
     catenary_ledger::records::OrganisationRecord => ledger::OrganisationRecord,
+    catenary_types::Readiness => ledger::Readiness,
     catenary_ledger::records::ChainRecord => ledger::ChainRecord,
     catenary_ledger::records::Instance => ledger::Instance,
     catenary_ledger::records::Validators => ledger::Validators,

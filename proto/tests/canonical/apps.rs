@@ -2,7 +2,7 @@
 
 use super::{
     Sample, account_name,
-    core::{genesis, parameters},
+    core::{genesis, parameters, readiness},
     public_bytes, public_key, same,
 };
 use catenary_apps::{
@@ -79,6 +79,7 @@ fn governance() -> Vec<Sample> {
     let (parameters, wire_parameters) = parameters();
     let (genesis, wire_genesis) = genesis();
     let chain_id = genesis.chain_id().unwrap();
+    let (readiness, wire_readiness) = readiness();
     vec![
         admin(
             AdminCall::SetParameters(a::SetParameters { parameters }),
@@ -111,6 +112,10 @@ fn governance() -> Vec<Sample> {
         admin(
             AdminCall::RemoveChain(a::RemoveChain { chain_id: chain_id.clone() }),
             WireAdmin::RemoveChain(wa::RemoveChain { chain_id: chain_id.to_string() }),
+        ),
+        admin(
+            AdminCall::DeclareReady(a::DeclareReady { readiness }),
+            WireAdmin::DeclareReady(wa::DeclareReady { readiness: Some(wire_readiness) }),
         ),
         admin(AdminCall::Tick(a::Tick {}), WireAdmin::Tick(wa::Tick {})),
     ]

@@ -9,8 +9,8 @@ use catenary_ledger::{
 use catenary_proto::ledger;
 use catenary_types::{
     AccountId, AccountKey, Attribute, Body, Call, Committee, Envelope, EnvelopeSignature, Event, Genesis,
-    GenesisAccount, GenesisInstance, GenesisRoots, Height, Parameters, Receipt, RequestId, Role, Timestamp,
-    Trust, TxId, UnixSeconds, Validator, genesis::GenesisRole, receipt::ResultLeaf,
+    GenesisAccount, GenesisInstance, GenesisRoots, Height, Parameters, Readiness, Receipt, RequestId, Role,
+    Timestamp, Trust, TxId, UnixSeconds, Validator, genesis::GenesisRole, receipt::ResultLeaf,
 };
 use proptest::prelude::*;
 
@@ -225,6 +225,24 @@ pub fn genesis() -> (Genesis, ledger::Genesis) {
     (domain, wire)
 }
 
+pub fn readiness() -> (Readiness, ledger::Readiness) {
+    let domain = Readiness {
+        validator: public_key(4),
+        height: Height(2),
+        app_hash: Hash([3; 32]),
+        time: Timestamp(5),
+        signature: Signature([6; 64]),
+    };
+    let wire = ledger::Readiness {
+        validator: public_bytes(4),
+        height: 2,
+        app_hash: vec![3; 32],
+        time: 5,
+        signature: vec![6; 64],
+    };
+    (domain, wire)
+}
+
 fn records() -> Vec<Sample> {
     let (account_key, wire_account_key) = account_key();
     let roles = Roles::default().with(Role::Operator).with(Role::Relayer);
@@ -282,7 +300,9 @@ fn records() -> Vec<Sample> {
         &ReferenceEntry { height: Height(7), position: 2, tx_id: TxId(Hash([3; 32])) },
         &ledger::ReferenceEntry { height: 7, position: 2, tx_id: vec![3; 32] },
     );
-    vec![account, organisation, instance, chain, validators, name, grant, reference]
+    let (readiness, wire_readiness) = readiness();
+    let readiness = same(readiness, wire_readiness);
+    vec![account, organisation, instance, chain, readiness, validators, name, grant, reference]
 }
 
 /// What a client with a stock library does: fill in fields, encode, hash, sign.

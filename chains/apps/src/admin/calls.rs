@@ -1,11 +1,8 @@
 //! What the calls of the `admin` app do.
 
-use super::{
-    equivocation::replace_set,
-    messages::{
-        AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters,
-        SetRoles, SetRoots, SetValidators, SwitchInstance,
-    },
+use super::messages::{
+    AddInstance, AdminCall, AdmitOrganisation, OpenAccount, RecoverKeys, SetKeys, SetParameters, SetRoles,
+    SetRoots, SwitchInstance,
 };
 use crate::accounts::{AccountName, assert_is, put, replace_keys, require_member};
 use catenary_ledger::{
@@ -14,7 +11,7 @@ use catenary_ledger::{
     stores::ADMIN,
 };
 use catenary_types::{
-    AccountId, Message, Parameters, ValidatorSet,
+    AccountId, Message, Parameters,
     genesis::Role,
     limits::{BLOCK_BYTES_MAX, ROOTS_MAX},
 };
@@ -108,16 +105,6 @@ pub(super) fn set_parameters(ctx: &mut Ctx<'_, '_>, call: &SetParameters) -> Res
     Ok(())
 }
 
-pub(super) fn set_validators(ctx: &mut Ctx<'_, '_>, call: &SetValidators) -> Result<(), Failure> {
-    require_committee(ctx)?;
-    let invalid =
-        |error: catenary_types::FormatError| Failure::new(Reason::InvalidArgument, error.to_string());
-    let set = ValidatorSet::new(call.validators.clone()).map_err(invalid)?;
-    replace_set(ctx, set.validators().to_vec());
-    ctx.emit("validators_changed", vec![attribute("hash", set.hash())]);
-    Ok(())
-}
-
 pub(super) fn add_instance(ctx: &mut Ctx<'_, '_>, call: &AddInstance) -> Result<(), Failure> {
     require_committee(ctx)?;
     if ctx.instance(&call.name).is_some() {
@@ -156,6 +143,9 @@ pub(super) fn access(caller: &Caller, message: &AdminCall) -> Access {
     };
     match message {
         AdminCall::Tick(_) => keys(&[], &[]),
+        AdminCall::DeclareReady(call) => {
+            keys(&[], &[(ADMIN, AdminKey::Readiness(&call.readiness.address()).bytes())])
+        }
         AdminCall::SetKeys(_) => keys(&[], &[account(&caller.account)]),
         AdminCall::RecoverKeys(call) => keys(&[], &[account(&call.account)]),
         AdminCall::OpenAccount(call) => {

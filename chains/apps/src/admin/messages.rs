@@ -4,7 +4,8 @@ use crate::accounts::KeyGrant;
 use catenary_crypto::Hash;
 use catenary_ledger::records::Roles;
 use catenary_types::{
-    AccountId, AccountNumber, ChainId, DoubleVote, Genesis, InstanceName, Organisation, Parameters, Validator,
+    AccountId, AccountNumber, ChainId, DoubleVote, Genesis, InstanceName, Organisation, Parameters,
+    Readiness, Validator,
 };
 
 catenary_types::oneof! {
@@ -38,6 +39,8 @@ catenary_types::oneof! {
         13 => CreateChain(CreateChain),
         /// The end of a chain that was created here.
         14 => RemoveChain(RemoveChain),
+        /// A validator, or who is to become one, is ready.
+        15 => DeclareReady(DeclareReady),
     }
 }
 
@@ -141,5 +144,11 @@ catenary_types::message! {
     pub struct RemoveChain {
         /// Which.
         1 => chain_id: ChainId,
+    }
+
+    /// Says that a validator is ready.
+    pub struct DeclareReady {
+        /// Its word.
+        1 => readiness: Readiness,
     }
 }

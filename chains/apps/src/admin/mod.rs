@@ -6,6 +6,7 @@
 //! | admit organisation, set its roots, roles, parameters, validators, add or switch instances, create or remove chains | the committee (m of n keys) |
 //! | open an account, set its first keys, recover its keys | an operator of its organisation |
 //! | change an account's keys | the account itself, at its threshold |
+//! | say that a validator is ready | anybody known: its signature proves it |
 //! | tick | anybody known; admission limits it to one a second |
 //! | report two votes of a validator for one step | anybody known: the signatures prove it |
 //!
@@ -15,10 +16,12 @@ mod calls;
 mod chains;
 mod equivocation;
 mod messages;
+mod validators;
 
 pub use messages::{
-    AddInstance, AdminCall, AdmitOrganisation, CreateChain, OpenAccount, RecoverKeys, RemoveChain,
-    ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
+    AddInstance, AdminCall, AdmitOrganisation, CreateChain, DeclareReady, OpenAccount, RecoverKeys,
+    RemoveChain, ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators,
+    SwitchInstance, Tick,
 };
 
 use catenary_ledger::{Access, App, Caller, Checked, Ctx, Failure, View};
@@ -44,7 +47,9 @@ impl App for Admin {
             AdminCall::SetKeys(SetKeys { keys, .. }) | AdminCall::RecoverKeys(RecoverKeys { keys, .. }) => {
                 15 + 2 * keys.len() as u64
             }
-            AdminCall::SetValidators(call) => 20 + 5 * call.validators.len() as u64,
+            AdminCall::SetValidators(call) => 20 + 8 * call.validators.len() as u64,
+            // A signature.
+            AdminCall::DeclareReady(_) => 60,
             AdminCall::AdmitOrganisation(_)
             | AdminCall::SetRoots(_)
             | AdminCall::SetRoles(_)
@@ -78,7 +83,8 @@ impl App for Admin {
             AdminCall::SetRoots(call) => calls::set_roots(ctx, &call),
             AdminCall::SetRoles(call) => calls::set_roles(ctx, &call),
             AdminCall::SetParameters(call) => calls::set_parameters(ctx, &call),
-            AdminCall::SetValidators(call) => calls::set_validators(ctx, &call),
+            AdminCall::SetValidators(call) => validators::set_validators(ctx, &call),
+            AdminCall::DeclareReady(call) => validators::declare_ready(ctx, &call),
             AdminCall::AddInstance(call) => calls::add_instance(ctx, &call),
             AdminCall::SwitchInstance(call) => calls::switch_instance(ctx, &call),
             AdminCall::CreateChain(call) => chains::create(ctx, &call),

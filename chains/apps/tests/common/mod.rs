@@ -8,7 +8,7 @@
 
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
-    admin::{Admin, AdminCall, OpenAccount, ReportEquivocation},
+    admin::{Admin, AdminCall, DeclareReady, OpenAccount, ReportEquivocation},
     asset::{Asset, AssetCall, Create, Mint, Transfer, audit},
 };
 use catenary_crypto::{Hash, SigningKey};
@@ -18,7 +18,7 @@ use catenary_ledger::{
 };
 use catenary_types::{
     AccountId, Address, Amount, AssetId, Body, Call, ChainId, Committee, DoubleVote, Genesis, Height,
-    Message, Receipt, ReportedVote, RequestId, Role, Timestamp, UnixSeconds, Validator, VoteKind,
+    Message, Readiness, Receipt, ReportedVote, RequestId, Role, Timestamp, UnixSeconds, Validator, VoteKind,
     envelope::Transaction, sign_bytes, testing,
 };
 
@@ -183,4 +183,11 @@ pub fn votes(chain_id: &ChainId, signer: u8, values: [(Option<u8>, Timestamp); 2
 
 pub fn report(votes: DoubleVote) -> Call {
     admin(AdminCall::ReportEquivocation(ReportEquivocation { votes }))
+}
+
+/// The word of a validator's key that it is ready, said at this time.
+pub fn ready(chain: &Chain, seed: u8, time: Timestamp) -> AdminCall {
+    let state = (chain.state.height(), chain.state.app_hash());
+    let readiness = Readiness::sign(&chain.chain_id, &key(seed), state, time);
+    AdminCall::DeclareReady(DeclareReady { readiness })
 }

@@ -7,8 +7,9 @@ use crate::{
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
     admin::{
-        AddInstance, AdminCall, AdmitOrganisation, CreateChain, OpenAccount, RecoverKeys, RemoveChain,
-        ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators, SwitchInstance, Tick,
+        AddInstance, AdminCall, AdmitOrganisation, CreateChain, DeclareReady, OpenAccount, RecoverKeys,
+        RemoveChain, ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators,
+        SwitchInstance, Tick,
     },
 };
 use catenary_crypto::Hash;
@@ -19,7 +20,7 @@ use catenary_ledger::{
     stores::ADMIN,
 };
 use catenary_types::{
-    AccountId, Genesis, Height, InstanceName, Message, Parameters, Role, UnixSeconds, Validator,
+    AccountId, Genesis, Height, InstanceName, Message, Parameters, Readiness, Role, UnixSeconds, Validator,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use std::{cell::RefCell, collections::BTreeSet};
@@ -55,7 +56,21 @@ fn parameters() -> impl Strategy<Value = Parameters> {
 fn validators() -> impl Strategy<Value = Vec<Validator>> {
     let member =
         (30..34u8, 0..3u64).prop_map(|(seed, power)| Validator { public_key: key(seed).public_key(), power });
-    prop::collection::vec(member, 0..4)
+    // The first one stays, so that nobody has to be ready for him to go; sometimes it is all there is.
+    prop::collection::vec(member, 0..4).prop_map(|mut members| {
+        members.push(Validator { public_key: key(9).public_key(), power: 10 });
+        members
+    })
+}
+
+/// The word of one who may come, from around the time of the first blocks.
+fn readiness() -> impl Strategy<Value = AdminCall> {
+    (30..34u8, 0..3u64, 0..3u64).prop_map(|(seed, height, second)| {
+        let chain_id = genesis(UnixSeconds(START_S)).chain_id().unwrap();
+        let time = UnixSeconds(START_S + second).start();
+        let readiness = Readiness::sign(&chain_id, &key(seed), (Height(height), Hash([7; 32])), time);
+        AdminCall::DeclareReady(DeclareReady { readiness })
+    })
 }
 
 /// A chain of one name, from around the time of the first blocks; now and then without a validator.
@@ -119,6 +134,7 @@ pub fn call() -> impl Strategy<Value = AdminCall> {
         }),
         2 => decision(),
         1 => further_chain(),
+        1 => readiness(),
         1 => double_vote(),
         1 => Just(AdminCall::Tick(Tick {})),
     ]
@@ -131,6 +147,7 @@ fn kind(call: &AdminCall) -> (&'static str, bool) {
         AdminCall::RecoverKeys(_) => ("recover keys", false),
         AdminCall::Tick(_) => ("tick", false),
         AdminCall::ReportEquivocation(_) => ("report equivocation", false),
+        AdminCall::DeclareReady(_) => ("declare ready", false),
         AdminCall::AdmitOrganisation(_) => ("admit organisation", true),
         AdminCall::SetRoots(_) => ("set roots", true),
         AdminCall::SetRoles(_) => ("set roles", true),
@@ -190,6 +207,11 @@ fn check(before: &World, after: &World, caller: &Caller, call: &AdminCall, outco
         assert!(written.eq([&key.bytes()]) && before.admin(&key).is_none(), "once, and nothing else");
         let record: Equivocation = after.record(&key).unwrap();
         assert_eq!((&record.votes, record.reporter), (&call.votes, caller.account));
+    } else if let (AdminCall::DeclareReady(call), None) = (call, reason(outcome)) {
+        let validator = call.readiness.address();
+        let own = AdminKey::Readiness(&validator).bytes();
+        assert!(written.all(|key| *key == own), "its own word and nothing else");
+        assert_eq!(after.readiness(&validator), Some(call.readiness.clone()));
     } else {
         assert!(is_committee || written.all(|key| key[0] == 1), "{caller:?} changed more than accounts");
     }
@@ -230,7 +252,7 @@ fn no_order_of_calls_gives_anybody_more_than_he_was_granted() {
     TestRunner::new(config).run(&prop::collection::vec(step(), 1..40), run).unwrap();
     let outcomes = outcomes.into_inner();
     let succeeded = outcomes.iter().filter(|(_, reason)| reason.is_none()).count();
-    assert_eq!(succeeded, 14, "not every call ever succeeded: {outcomes:?}");
+    assert_eq!(succeeded, 15, "not every call ever succeeded: {outcomes:?}");
     for reason in [Reason::NotAuthorised, Reason::InvalidArgument, Reason::AlreadyExists, Reason::NotFound] {
         assert!(outcomes.iter().any(|(_, seen)| *seen == Some(reason)), "{reason:?} was never the reason");
     }

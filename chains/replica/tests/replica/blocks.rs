@@ -1,10 +1,12 @@
 //! A block on its way: built by one node, judged by the others, executed by all.
 
 use crate::node::{Node, START, certify, from_peer, genesis, key, names, pay, refusal, value, worker};
-use catenary_apps::admin::{AddInstance, AdminCall, SetParameters, SetValidators};
+use catenary_apps::admin::{AddInstance, AdminCall, DeclareReady, SetParameters, SetValidators};
 use catenary_consensus::{Decision, Input as ConsensusInput, Origin, Verdict};
 use catenary_replica::{Effect, Input, Job, PeerMessage, Recovered};
-use catenary_types::{Block, Call, Header, Height, Message, Parameters, Receipt, UnixSeconds, Validator};
+use catenary_types::{
+    Block, Call, Header, Height, Message, Parameters, Readiness, Receipt, UnixSeconds, Validator,
+};
 use std::sync::Arc;
 
 /// Static weight of a transaction of one call that nobody knows.
@@ -54,13 +56,15 @@ fn headers_lag_the_state_by_one_block_and_sets_by_two() {
     let parameters = Parameters { block_interval_ms_min: 21, ..old.parameters.clone() };
     let validators: Vec<_> =
         (2..=5).map(|seed| Validator { public_key: key(seed).public_key(), power: 10 }).collect();
-    let decision = node.decision(
-        1,
-        vec![
-            AdminCall::SetParameters(SetParameters { parameters: parameters.clone() }),
-            AdminCall::SetValidators(SetValidators { validators }),
-        ],
-    );
+    let ready = (2..=5).map(|seed| {
+        let readiness = Readiness::sign(&old.chain_id, &key(seed), (Height(0), old.app_hash), node.now);
+        AdminCall::DeclareReady(DeclareReady { readiness })
+    });
+    let changes = [
+        AdminCall::SetParameters(SetParameters { parameters: parameters.clone() }),
+        AdminCall::SetValidators(SetValidators { validators }),
+    ];
+    let decision = node.decision(1, ready.chain(changes).collect());
     node.submit(vec![decision]);
     let mut headers: Vec<Header> = Vec::new();
     let mut roots = vec![old.app_hash];

@@ -4,7 +4,7 @@
 
 use catenary_apps::{
     accounts::{AccountName, KeyGrant},
-    admin::{self, Admin, AdminCall, OpenAccount, SetParameters, SetValidators},
+    admin::{self, Admin, AdminCall, DeclareReady, OpenAccount, SetParameters, SetValidators},
     asset::{self, Asset, AssetCall, Create, Freeze, Mint},
 };
 use catenary_crypto::{SigningKey, sha256};
@@ -92,9 +92,12 @@ fn transact(chain: &mut TestChain, time: Timestamp, sender: &str, calls: Vec<Cal
 
 /// Replaces the validators.
 pub fn change_validators(chain: &mut TestChain, time: Timestamp, indices: Range<usize>) {
+    let ready = |index| AdminCall::DeclareReady(DeclareReady { readiness: chain.ready(index, time) });
+    let mut calls: Vec<_> = indices.clone().map(ready).collect();
     let validators = indices.map(|index| validator(&chain.name, index, 10)).collect();
-    let set = AdminCall::SetValidators(SetValidators { validators });
-    transact(chain, time, "committee", vec![call(admin::KIND, &set)]);
+    calls.push(AdminCall::SetValidators(SetValidators { validators }));
+    let calls = calls.iter().map(|one| call(admin::KIND, one)).collect();
+    transact(chain, time, "committee", calls);
 }
 
 /// Changes the parameters; returns the new ones.

@@ -9,8 +9,9 @@ use catenary_crypto::{SigningKey, empty_root, sha256};
 use catenary_ledger::{Apps, BlockContext, Ledger, State, stores::IBC};
 use catenary_state::encode_merkle_proof;
 use catenary_types::{
-    AccountId, Block, Body, Call, ChainId, Genesis, Header, Height, Parameters, Receipt, RequestId,
-    SignedHeader, Timestamp, UnixSeconds, Validator, ValidatorSet, envelope::Transaction, testing::certify,
+    AccountId, Block, Body, Call, ChainId, Genesis, Header, Height, Parameters, Readiness, Receipt,
+    RequestId, SignedHeader, Timestamp, UnixSeconds, Validator, ValidatorSet, envelope::Transaction,
+    testing::certify,
 };
 
 /// When every test chain starts: 2027-01-15T08:00:00Z.
@@ -82,6 +83,12 @@ impl TestChain {
         };
         chain.append(time, &[]);
         chain
+    }
+
+    /// The word of one who may become a validator that he is ready, said at this time.
+    pub fn ready(&self, index: usize, time: Timestamp) -> Readiness {
+        let state = (self.height(), self.state.app_hash());
+        Readiness::sign(&self.chain_id, &validator_key(&self.name, index), state, time)
     }
 
     /// The height of the last block.

@@ -4,7 +4,7 @@ use crate::{
     chain::{FUNDS, account, instance_call},
     world::{Faults, Layout, World},
 };
-use catenary_apps::admin::{AdminCall, SetValidators};
+use catenary_apps::admin::{AdminCall, DeclareReady, SetValidators};
 use catenary_packet::{ReadClients, events, records::Standing, testing::validator};
 use catenary_relay::{
     ChainIndex, Input,
@@ -233,10 +233,13 @@ fn a_set_that_changes_wholly_is_followed_step_by_step() {
     let timeout = world.seconds_from_now(3_000);
     for first in 1..9 {
         // No member stays, so no header can be shown before the one that announces its signers.
-        let validators = (0..4).map(|index| validator("north", first % 4 * 4 + index, 10)).collect();
-        let call = AdminCall::SetValidators(SetValidators { validators });
-        let call = instance_call("admin", call.encode());
-        let envelope = world.chains[0].sign("committee", vec![call], world.now);
+        let (north, members) = (&mut world.chains[0], (0..4).map(|index| first % 4 * 4 + index));
+        let ready = |index| DeclareReady { readiness: north.real.ready(index, world.now.max(north.time())) };
+        let ready: Vec<_> = members.clone().map(|index| AdminCall::DeclareReady(ready(index))).collect();
+        let validators = members.map(|index| validator("north", index, 10)).collect();
+        let change = AdminCall::SetValidators(SetValidators { validators });
+        let calls = ready.iter().chain([&change]).map(|call| instance_call("admin", call.encode()));
+        let envelope = north.sign("committee", calls.collect(), world.now);
         world.chains[0].submit(&envelope, world.now);
         // The courier is away for some of the changes.
         world.couriers[0].dead = (3..6).contains(&first);
