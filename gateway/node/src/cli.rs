@@ -5,11 +5,11 @@ use crate::{
     chains::{self, ChainCommand},
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
-    keys, node, operate, pki,
+    node, operate, pki,
     testnet::{self, Testnet},
+    validators::{self, ValidatorsCommand},
 };
 use anyhow::{Context as _, Result, ensure};
-use catenary_crypto::PublicKey;
 use catenary_links::Impairment;
 use catenary_orders::{BERKA, read};
 use catenary_store::DataDir;
@@ -184,30 +184,6 @@ enum LanesCommand {
         /// File with the key of the account `operator` of the router's organisation.
         #[arg(long, value_name = "FILE")]
         operator: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum ValidatorsCommand {
-    /// Print the public key of a key file.
-    Key {
-        /// For example keys/validator.key.
-        file: PathBuf,
-    },
-    /// Say what would change if these were the validators, and with the committee's keys decide it. The set that signs now must keep
-    /// its quorum until the second block after the decision.
-    Set {
-        #[command(flatten)]
-        config: ConfigArg,
-        /// The chain, by name or id.
-        #[arg(long, value_name = "CHAIN")]
-        chain: String,
-        /// A validator's public key; all of them, also those that stay.
-        #[arg(long, value_name = "KEY", required = true)]
-        validator: Vec<PublicKey>,
-        /// File with a key of the committee; as many as its threshold.
-        #[arg(long, value_name = "FILE")]
-        committee: Vec<PathBuf>,
     },
 }
 
@@ -387,13 +363,7 @@ pub fn main() -> ExitCode {
         Command::Lanes(LanesCommand::Open { config, chain, operator }) => {
             done(actix::System::new().block_on(operate::open_lanes(&config.config, &chain, &operator)))
         }
-        Command::Validators(ValidatorsCommand::Key { file }) => {
-            done(keys::signing_key(&file).map(|key| println!("{}", key.public_key())))
-        }
-        Command::Validators(ValidatorsCommand::Set { config, chain, validator, committee }) => {
-            let set = operate::set_validators(&config.config, &chain, &validator, &committee);
-            done(actix::System::new().block_on(set))
-        }
+        Command::Validators(command) => done(actix::System::new().block_on(validators::run(command))),
         Command::Chain(command) => done(actix::System::new().block_on(chains::run(command))),
         Command::Dev(DevArgs { nodes, listen, data, links }) => {
             let cluster = nodes.config(data, 0, false);

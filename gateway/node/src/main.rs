@@ -21,6 +21,7 @@ mod serve;
 mod setup;
 mod submitter;
 mod testnet;
+mod validators;
 
 use std::process::ExitCode;
 

@@ -4,12 +4,11 @@ use crate::{
     keys, lanes,
     network::Holder,
     node::{config::NodeFile, read_genesis},
-    submitter::{call, included, submit},
+    submitter::{included, submit},
     testnet::OPERATOR,
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use catenary_apps::admin::{self, AdminCall, SetValidators};
-use catenary_crypto::{PublicKey, SigningKey, sha256};
+use catenary_crypto::{SigningKey, sha256};
 use catenary_ledger::{
     records::{AdminKey, ChainRecord, committee_account},
     stores::ADMIN,
@@ -20,10 +19,9 @@ use catenary_relay::{
     query::ChainStatus,
 };
 use catenary_types::{
-    AccountId, Body, Call, ChainId, Genesis, Height, Message, RequestId, TxId, UnixSeconds, Validator,
+    AccountId, Body, Call, ChainId, Genesis, Height, Message, RequestId, TxId, UnixSeconds,
 };
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -91,64 +89,22 @@ pub async fn open_lanes(path: &Path, chains: &[String], operator: &Path) -> Resu
     }
     let all = || configured.iter().map(|chain| chain.chain_id().to_string()).collect();
     let chains = if chains.is_empty() { all() } else { chains.to_vec() };
-    let (organisation, number) = (section.organisation.parse()?, OPERATOR.parse()?);
-    let account = AccountId::new(&organisation, &number);
-    let operator = Holder { number, account, key: Arc::new(keys::signing_key(operator)?) };
+    let operator = holder(&section.organisation, operator)?;
     let open = lanes::open_missing(&chains, &running(&file).await?, &operator).await?;
     println!("{open} lanes are open");
     Ok(())
 }
 
-/// Makes these the validators of a chain, each with the same power, by a decision that the committee's keys sign; without them
-/// it is only said what would change.
-pub async fn set_validators(
-    path: &Path,
-    chain: &str,
-    validators: &[PublicKey],
-    committee: &[PathBuf],
-) -> Result<()> {
-    let file = NodeFile::read(path)?;
-    let chain = running(&file).await?.find(chain)?;
-    let present = present_validators(&file, &*chain).await?;
-    let wanted: BTreeSet<_> = validators.iter().copied().collect();
-    ensure!(!wanted.is_empty(), "a chain needs a validator");
-    for (what, keys) in
-        [("stays", &present & &wanted), ("joins", &wanted - &present), ("leaves", &present - &wanted)]
-    {
-        keys.iter().for_each(|key| println!("{what} {key}"));
-    }
-    let (size, quorum) = (wanted.len(), wanted.len() * 2 / 3 + 1);
-    println!(
-        "{quorum} of {size} will have to vote; {} of {} must until then",
-        present.len() * 2 / 3 + 1,
-        present.len()
-    );
-    if committee.is_empty() {
-        println!("nothing was decided: name the keys of the committee with --committee to do so");
-        return Ok(());
-    }
-    let keys = committee_keys(committee)?;
-    let validators = wanted.into_iter().map(|public_key| Validator { public_key, power: POWER }).collect();
-    let call = call(admin::KIND, &AdminCall::SetValidators(SetValidators { validators }));
-    let height = decide(&*chain, &keys, call).await?;
-    println!("decided in block {height}; the new set signs from block {} on", height.next().next());
-    Ok(())
+/// The operator of an organisation, with his key.
+pub fn holder(organisation: &str, key: &Path) -> Result<Holder> {
+    let number = OPERATOR.parse()?;
+    let account = AccountId::new(&organisation.parse()?, &number);
+    Ok(Holder { number, account, key: Arc::new(keys::signing_key(key)?) })
 }
 
 /// Reads the committee's key files.
 pub fn committee_keys(paths: &[PathBuf]) -> Result<Vec<SigningKey>> {
     paths.iter().map(|path| keys::signing_key(path)).collect()
-}
-
-/// The keys that sign now: those of the newest header, or of the genesis if there is no block yet.
-async fn present_validators(file: &NodeFile, chain: &dyn ChainClient) -> Result<BTreeSet<PublicKey>> {
-    let of = |validators: &[Validator]| validators.iter().map(|one| one.public_key).collect();
-    match chain.header(None).await {
-        Ok(view) => return Ok(of(view.validators.validators())),
-        Err(GatewayError::Height { .. }) => {}
-        Err(error) => bail!("asking {}: {error}", chain.chain_id()),
-    }
-    Ok(of(&genesis_of(file, chain.chain_id()).await?.validators))
 }
 
 /// The genesis document of a chain that the configuration names.
@@ -165,7 +121,7 @@ pub async fn registry(file: &NodeFile) -> Result<Arc<dyn ChainClient>> {
 }
 
 /// The genesis document of a chain of this node: the configuration names it, or the registry holds it.
-async fn genesis_of(file: &NodeFile, chain_id: &ChainId) -> Result<Genesis> {
+pub async fn genesis_of(file: &NodeFile, chain_id: &ChainId) -> Result<Genesis> {
     if let Some(genesis) = configured_genesis(file, chain_id)? {
         return Ok(genesis);
     }

@@ -18,6 +18,8 @@ mod equivocation;
 mod messages;
 mod validators;
 
+pub use validators::READY_MS_MAX;
+
 pub use messages::{
     AddInstance, AdminCall, AdmitOrganisation, CreateChain, DeclareReady, OpenAccount, RecoverKeys,
     RemoveChain, ReportEquivocation, SetKeys, SetParameters, SetRoles, SetRoots, SetValidators,

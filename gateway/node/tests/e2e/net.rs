@@ -218,7 +218,12 @@ impl Net {
     pub fn set_validators(&self, nodes: &[usize]) {
         let keys = nodes.iter().map(|node| key(&self.folder(*node).join("keys/validator.key")));
         let keys: Vec<_> = keys.map(|key| key.public_key().to_string()).collect();
+        let operator = self.operator_key();
         for chain in CHAINS {
+            for node in nodes {
+                let arguments = ["validators", "ready", "--chain", chain, "--org", "ORG1", "--operator"];
+                self.operate(*node, &[&arguments[..], &[operator.to_str().unwrap()]].concat());
+            }
             let mut arguments = vec!["validators", "set", "--chain", chain];
             keys.iter().for_each(|key| arguments.extend(["--validator", key]));
             self.decide(nodes[0], &arguments);
