@@ -29,6 +29,7 @@ mod host;
 mod index_writer;
 mod journal;
 mod memory;
+pub mod offline;
 mod peer;
 mod reader;
 mod recovery;

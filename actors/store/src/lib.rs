@@ -33,6 +33,6 @@ pub mod journal;
 mod keys;
 mod threads;
 
-pub use data_dir::{ChainDir, DataDir, OpenDirError};
+pub use data_dir::{ChainDir, DataDir, OpenDirError, SetAside};
 pub use error::{FileError, OpenError};
 pub use keys::KeyLocks;

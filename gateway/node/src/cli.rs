@@ -3,6 +3,7 @@
 use crate::{
     bench::{self, Workload},
     cluster::ClusterConfig,
+    debug::{self, DebugCommand},
     demo::{self, Links, Options, Silence, parse_freeze},
     keys, node, operate, pki,
     testnet::{self, Testnet},
@@ -65,6 +66,9 @@ enum Command {
     Chain(ChainCommand),
     /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
     ResumeVoting(ResumeVotingArgs),
+    /// Look into, mend and copy the data folder of a node that does not run.
+    #[command(subcommand)]
+    Debug(DebugCommand),
 }
 
 #[derive(Debug, Args)]
@@ -375,6 +379,7 @@ pub fn main() -> ExitCode {
             run_verify(orders.as_deref(), months, &evidence)
         }
         Command::ResumeVoting(args) => run_resume_voting(&args),
+        Command::Debug(command) => debug::run(&command),
         Command::Testnet(args) => run_testnet(args),
         Command::Join(args) => run_join(&args),
         Command::Bench(args) => run_bench(args),

@@ -18,6 +18,8 @@ mod open;
 mod tests;
 mod writer;
 
+pub use open::read;
+
 use crate::FileError;
 use catenary_journal::journal::{ChainTag, PAYLOAD_BYTES_MAX, Record, RecordTooLarge};
 use catenary_platform::{Platform, Running};
