@@ -27,7 +27,11 @@ use catenary_types::{
     AccountId, Block, Certificate, ChainId, FormatError, Genesis, Height, Message, Receipt, RequestId, TxId,
     ValidatorSet,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// Why a chain does not start.
 #[derive(Debug, thiserror::Error)]
@@ -226,7 +230,10 @@ pub(crate) fn checkpointed(book: &Book, reader: &Reader) -> Result<Option<Checkp
     let block = reader.logged(height).map_err(|error| error.to_string())?;
     let (block, _) = block.ok_or_else(|| missing(height))?;
     let restore = if block.envelopes.is_empty() { State::restore_sealed } else { State::restore };
-    Ok(Some(Checkpointed { height, state: restore(height, content, replay), recent }))
+    // What apps wrote is well-formed, and asserted to be; what an index holds need not be what they wrote.
+    let state = catch_unwind(AssertUnwindSafe(|| restore(height, content, replay)));
+    let state = state.map_err(|_| "its content makes no state".to_owned())?;
+    Ok(Some(Checkpointed { height, state, recent }))
 }
 
 fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {

@@ -127,11 +127,19 @@ pub fn import(
         return Err(TransferError::OtherChain { chain_id, copied });
     }
     let disk = (&Platform::default(), index, logs);
-    let OpenedChain { mut host, reader, tip, .. } = open_chain(genesis, ledger, dir, disk, Others::None)?;
+    let opened = open_chain(genesis, ledger, dir, disk, Others::None)?;
     let first = Height(copy.next_height());
-    if first > tip.height.next() {
-        return Err(TransferError::Gap { newest: tip.height, first });
+    if first > opened.tip.height.next() {
+        return Err(TransferError::Gap { newest: opened.tip.height, first });
     }
+    let imported = take(opened, copy);
+    // What was taken before an error is kept.
+    logs.flush();
+    imported
+}
+
+fn take(opened: OpenedChain, copy: CopyReader) -> Result<Imported, TransferError> {
+    let OpenedChain { mut host, reader, tip, .. } = opened;
     let mut imported = Imported { known: 0, added: 0, newest: tip.height };
     for entry in copy {
         let entry = entry?;
@@ -155,6 +163,5 @@ pub fn import(
             host.checkpoint_written();
         }
     }
-    logs.flush();
     Ok(imported)
 }
