@@ -11,7 +11,7 @@ use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
 use catenary_replica::note_losses;
 use catenary_runtime::{
-    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
+    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Door, Executors, Home, IndexWriter, NodeParts,
     Reasons, Supervisor, chain_tag,
 };
 use catenary_store::{
@@ -139,6 +139,7 @@ pub struct Node {
     index: IndexWriter,
     arbiters: Vec<Arbiter>,
     homes: Vec<Home>,
+    door: Door,
     /// Held as long as the node may sign.
     _keys: KeyLocks,
 }
@@ -177,6 +178,7 @@ impl Node {
         let arbiters: Vec<_> = (0..config.arbiters).map(|_| Arbiter::new()).collect();
         let homes = homes(&platform, config.capacities, &arbiters);
         let index_writer = IndexWriter::start(&platform)?;
+        let door = Door::default();
         let parts = NodeParts {
             platform: platform.clone(),
             data: config.data,
@@ -190,6 +192,7 @@ impl Node {
             index_writer: index_writer.clone(),
             executors: Arc::new(Executors::start(&platform, config.executors)?),
             homes: homes.clone(),
+            door: door.clone(),
         };
         let supervisor = Supervisor::new(parts, chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
@@ -201,6 +204,7 @@ impl Node {
             index: index_writer,
             arbiters,
             homes,
+            door,
             _keys: keys,
         };
         Ok((node, notices))
@@ -227,6 +231,11 @@ impl Node {
     pub fn failure(&self) -> Option<JournalError> {
         let guard = self.guard.guard().failure().map(JournalError::File);
         self.journal.journal().failure().or(guard)
+    }
+
+    /// Whether the node takes submissions.
+    pub fn door(&self) -> &Door {
+        &self.door
     }
 
     /// The chains, in the order of the configuration.

@@ -212,12 +212,22 @@ impl SupervisorActor {
             peers: self.links.peers(),
             reader: reader.clone(),
             view: view.clone(),
+            meter: chain.slot.meter(),
             watch: watch(),
         };
         let address = home.start(capacities.chain, move || ChainActor::new(parts));
-        let reads_waiting_max = capacities.reads;
-        let running =
-            Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
+        let (reads_waiting_max, door) = (capacities.reads, self.parts.door.clone());
+        let running = Running {
+            platform,
+            reads_waiting_max,
+            chain: address,
+            consensus,
+            view,
+            lane,
+            feed,
+            reader,
+            door,
+        };
         chain.slot.occupy(running);
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {

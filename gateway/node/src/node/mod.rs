@@ -8,6 +8,7 @@ use crate::{keys, network, serve::Server};
 use anyhow::{Context as _, Result, bail};
 use catenary_crypto::SigningKey;
 use catenary_links::peers::{KnownNode, PeersConfig};
+use catenary_relay::gateway::RefusalReason;
 use catenary_runtime::{ChainDefinition, Reporter};
 use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig, NodePeers};
@@ -17,11 +18,13 @@ use config::{NodeFile, PeersSection};
 use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::interval,
+    time::{interval, timeout},
 };
 
 /// How often files that may change are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a chain may take to say how far it is when the node stops.
+const TIP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 pub async fn run(path: &Path) -> Result<()> {
@@ -39,9 +42,28 @@ pub async fn run(path: &Path) -> Result<()> {
     println!("peers {}", file.peers.listen);
     println!("api {}", server.address());
     let outcome = watch(&node, &mut certificates).await;
+    node.door().close(RefusalReason::Halted, "the node is stopping");
+    eprintln!("stopping: no submission is taken any more");
+    let tips = tips(&node).await;
     drop((router, server, peers));
     node.stop().await;
+    if outcome.is_ok() {
+        eprintln!("stopped: journal, guard and block logs are flushed; {}", tips.join(", "));
+    }
     outcome
+}
+
+/// How far each chain is, and how many transactions wait for a block: other nodes were told of them.
+async fn tips(node: &Node) -> Vec<String> {
+    let mut tips = Vec::new();
+    for chain in node.chains() {
+        let (id, status) = (chain.chain_id(), timeout(TIP_PATIENCE, chain.status()).await);
+        tips.push(match status {
+            Ok(Ok(status)) => format!("{id} at {} with {} waiting", status.height, status.pool),
+            Ok(Err(_)) | Err(_) => format!("{id} down"),
+        });
+    }
+    tips
 }
 
 /// Opens the data folder and takes charge of the chains.

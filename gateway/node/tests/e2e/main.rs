@@ -7,6 +7,7 @@
 
 mod idle;
 mod net;
+mod operations;
 mod proxy;
 
 use catenary_types::Height;

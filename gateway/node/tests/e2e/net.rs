@@ -116,6 +116,22 @@ impl Net {
         child.wait().unwrap();
     }
 
+    /// SIGTERM; waits until the process has ended and gives its exit code.
+    pub async fn terminate(&mut self, node: usize) -> Option<i32> {
+        self.signal(node, "TERM");
+        let child = std::cell::RefCell::new(self.children[node].take().expect("the process runs"));
+        until("the process ends", async || child.borrow_mut().try_wait().unwrap().is_some()).await;
+        child.into_inner().wait().unwrap().code()
+    }
+
+    /// The output of `catenary debug <command> --data <the node's folder>`, and its exit code.
+    pub fn debug(&self, node: usize, command: &[&str]) -> (Option<i32>, String, String) {
+        let mut debug = catenary(&["debug"]);
+        let output = debug.args(command).arg("--data").arg(self.folder(node).join("data")).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    }
+
     /// Sends a signal, for example STOP.
     pub fn signal(&self, node: usize, signal: &str) {
         let child = self.children[node].as_ref().expect("the process runs");
@@ -195,6 +211,11 @@ impl Net {
     /// What a node said so far.
     pub fn log(&self, node: usize) -> String {
         fs::read_to_string(self.folder(node).join("log")).unwrap()
+    }
+
+    /// The file of a chain's genesis.
+    pub fn genesis_file(&self, chain: usize) -> PathBuf {
+        self.folder.path().join(format!("net/genesis/{}.genesis", CHAINS[chain]))
     }
 
     pub fn chain_id(&self, chain: usize) -> ChainId {
