@@ -56,5 +56,5 @@ pub use journal::{ChainJournal, chain_tag};
 pub use meter::ChainStats;
 pub use peer::LinkStats;
 pub use recovery::OpenChainError;
-pub use router::Router;
+pub use router::{PacketStats, Router, RouterStats};
 pub use supervisor::{ChainDefinition, NodeParts, Reasons, Supervisor};

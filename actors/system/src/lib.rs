@@ -6,12 +6,14 @@
 //! - The journal is trimmed only up to blocks that are flushed in their chain's log.
 //! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
 
+mod disk;
 mod node;
 mod peers;
 mod resume;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use disk::{DiskWatch, Look, Probe};
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};
 pub use peers::NodePeers;
 pub use resume::{ResumeError, resume_voting};

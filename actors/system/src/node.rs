@@ -91,11 +91,31 @@ pub enum OpenNodeError {
     Thread(#[from] std::io::Error),
 }
 
+impl OpenNodeError {
+    /// Whether freeing space on the disk would help.
+    pub fn is_disk_full(&self) -> bool {
+        let file = match self {
+            Self::Guard(OpenError::File(error))
+            | Self::Journal(OpenError::File(error))
+            | Self::File(error)
+            | Self::Index(IndexError::File(error)) => error,
+            Self::KeyInUse { .. } | Self::Guard(_) | Self::Journal(_) | Self::Index(_) | Self::Thread(_) => {
+                return false;
+            }
+        };
+        file.is_disk_full()
+    }
+}
+
 /// What a node has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeStats {
     /// Flushes of journal and block logs.
     pub fsyncs: u64,
+    /// Bytes written to the journal.
+    pub journal_bytes: u64,
+    /// Bytes written to block logs.
+    pub block_log_bytes: u64,
     /// Blocks written to block logs.
     pub blocks: u64,
     /// Messages sent to other nodes.
@@ -122,6 +142,8 @@ impl NodeStats {
     fn zip(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             fsyncs: with(self.fsyncs, other.fsyncs),
+            journal_bytes: with(self.journal_bytes, other.journal_bytes),
+            block_log_bytes: with(self.block_log_bytes, other.block_log_bytes),
             blocks: with(self.blocks, other.blocks),
             messages_sent: with(self.messages_sent, other.messages_sent),
             messages_dropped: with(self.messages_dropped, other.messages_dropped),
@@ -280,6 +302,8 @@ impl Node {
         let links = self.supervisor.link_stats();
         NodeStats {
             fsyncs: journal.fsyncs + logs.fsyncs + self.guard.guard().fsyncs(),
+            journal_bytes: journal.bytes,
+            block_log_bytes: logs.bytes,
             blocks: logs.blocks,
             messages_sent: links.sent,
             messages_dropped: links.dropped,

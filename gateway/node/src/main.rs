@@ -11,6 +11,7 @@ mod cluster;
 mod debug;
 mod demo;
 mod keys;
+mod metrics;
 mod network;
 mod node;
 mod operate;

@@ -12,7 +12,7 @@ use crate::{
     network,
     node::config::{
         ApiSection, ChainSection, LaneSection, NodeFile, NodeSection, PeerSection, PeersSection,
-        RouterSection,
+        RouterSection, disk_reserve_mib,
     },
     pki::Authority,
 };
@@ -226,6 +226,7 @@ fn node_file(
             data: "data".into(),
             key: "keys/node.key".into(),
             validator_key: Some("keys/validator.key".into()),
+            disk_reserve_mib: disk_reserve_mib(),
         },
         peers: PeersSection {
             listen: peers,
@@ -236,6 +237,7 @@ fn node_file(
         },
         api: ApiSection { listen: api },
         chains,
+        metrics: None,
         router,
     }
 }
@@ -357,7 +359,8 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
 fn toml(file: &NodeFile) -> String {
     let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
     let path = |path: &Path| quoted(&path.display());
-    let NodeFile { node, peers, api, chains, router } = file;
+    // Monitoring is off in a test network.
+    let NodeFile { node, peers, api, chains, metrics: _, router } = file;
     let mut text = format!(
         "# `catenary config explain` says what each key means; CATENARY__API__LISTEN replaces api.listen, and so on.\n\
          # Paths are relative to this file.\n\n\

@@ -89,6 +89,13 @@ pub enum JournalError {
     CompletionPanicked,
 }
 
+impl JournalError {
+    /// Whether freeing space on the disk would help.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::File(error) if error.is_disk_full())
+    }
+}
+
 /// Why an append was not queued.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RefusedReason {

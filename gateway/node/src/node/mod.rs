@@ -2,22 +2,29 @@
 
 mod certificates;
 pub mod config;
+mod room;
 pub mod routing;
 
-use crate::{keys, network, serve::Server};
+use crate::{
+    keys,
+    metrics::{self, MetricsDoor, Question, Source},
+    network,
+    serve::Server,
+};
 use anyhow::{Context as _, Result, bail};
-use catenary_crypto::SigningKey;
+use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::peers::{KnownNode, PeersConfig};
 use catenary_relay::gateway::RefusalReason;
 use catenary_runtime::{ChainDefinition, Reporter};
 use catenary_store::DataDir;
-use catenary_system::{Node, NodeConfig, NodePeers};
+use catenary_system::{DiskWatch, Node, NodeConfig, NodePeers};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
 use config::{NodeFile, PeersSection};
-use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
     time::{interval, timeout},
 };
 
@@ -29,7 +36,15 @@ const TIP_PATIENCE: Duration = Duration::from_secs(1);
 /// Runs a node until it is told to stop.
 pub async fn run(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
-    let node = open(&file)?;
+    // Open before the node is: it is alive from here on.
+    let mut monitoring = match &file.metrics {
+        Some(section) => Some(MetricsDoor::open(section.listen).await?),
+        None => None,
+    };
+    let mut disk = room::disk(&file);
+    let node = room::open(&disk, || open(&file)).await?;
+    // Before anybody can submit anything.
+    room::look(&mut disk, node.door());
     tell(node.start().await);
     let mut certificates = Certificates::read(&file)?;
     let peers = NodePeers::start(&node, peers_config(&file.peers, &certificates)?).await?;
@@ -41,7 +56,21 @@ pub async fn run(path: &Path) -> Result<()> {
     };
     println!("peers {}", file.peers.listen);
     println!("api {}", server.address());
-    let outcome = watch(&node, &mut certificates).await;
+    if let Some((door, _)) = &monitoring {
+        println!("metrics {}", door.address());
+    }
+    let source = Source {
+        node: &node,
+        peers: &peers,
+        configured: &configured(&file.peers)?,
+        router: router.as_ref(),
+        space: &Cell::default(),
+    };
+    let questions = monitoring.as_mut().map(|(_, questions)| questions);
+    let outcome = watch(&source, &mut certificates, disk, questions).await;
+    if node.failure().is_some_and(|failure| failure.is_disk_full()) {
+        room::give_up(&file);
+    }
     node.door().close(RefusalReason::Halted, "the node is stopping");
     eprintln!("stopping: no submission is taken any more");
     let tips = tips(&node).await;
@@ -109,27 +138,39 @@ fn chains(file: &NodeFile, is_new: bool) -> Result<Vec<ChainDefinition>> {
     file.chains.iter().map(definition).collect()
 }
 
+/// The keys of the nodes to connect to.
+fn configured(section: &PeersSection) -> Result<Vec<PublicKey>> {
+    let key = |node: &config::PeerSection| {
+        node.key.parse().with_context(|| format!("the key of the node at {}", node.address))
+    };
+    section.nodes.iter().map(key).collect()
+}
+
 fn peers_config(section: &PeersSection, certificates: &Certificates) -> Result<PeersConfig> {
     let listener = TcpListener::bind(section.listen)
         .with_context(|| format!("listening for nodes on {}", section.listen))?;
-    let known = |node: &config::PeerSection| {
-        let key = node.key.parse().with_context(|| format!("the node at {}", node.address))?;
-        Ok(KnownNode { key, address: node.address.clone() })
-    };
+    let keys = configured(section)?;
+    let known = |(key, node): (_, &config::PeerSection)| KnownNode { key, address: node.address.clone() };
     Ok(PeersConfig {
         listener,
-        nodes: section.nodes.iter().map(known).collect::<Result<_>>()?,
+        nodes: keys.into_iter().zip(&section.nodes).map(known).collect(),
         identity: certificates.identity(),
         trust: certificates.trust(),
     })
 }
 
-/// Waits for the signal to stop, and meanwhile takes up changed certificates and says which chains are down.
-async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
+/// Waits for the signal to stop, and meanwhile takes up changed certificates, says which chains are down, watches the disk and
+/// answers the monitoring.
+async fn watch(
+    source: &Source<'_>,
+    certificates: &mut Certificates,
+    disk: DiskWatch,
+    questions: Option<&mut mpsc::Receiver<Question>>,
+) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut look = interval(LOOK_INTERVAL);
     tokio::select! {
-        failed = tell_what_is_down(node) => failed,
+        failed = tell_what_is_down(source.node) => failed,
         signal = tokio::signal::ctrl_c() => signal.context("waiting for the signal to stop"),
         _ = terminate.recv() => Ok(()),
         () = async {
@@ -138,6 +179,8 @@ async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
                 certificates.look();
             }
         } => Ok(()),
+        () = room::watch(disk, source.node.door(), source.space) => Ok(()),
+        () = metrics::answer(source, questions) => Ok(()),
     }
 }
 
@@ -162,9 +205,7 @@ pub fn check(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
     let _ = chains(&file, false)?;
     let _ = Certificates::read(&file)?;
-    for node in &file.peers.nodes {
-        let _: catenary_crypto::PublicKey = node.key.parse()?;
-    }
+    let _ = configured(&file.peers)?;
     Ok(())
 }
 
