@@ -7,7 +7,7 @@ use super::snapshot::{ChainSnapshot, Doing, Snapshot};
 use catenary_replica::RefusalReason;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric},
+    encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
 use std::{fmt, time::Duration};
@@ -45,27 +45,36 @@ pub struct Families(pub Vec<Family>);
 impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for Family { name, help, kind, samples } in &self.0 {
-            let kind_of = match kind {
-                Kind::Counter => MetricType::Counter,
-                Kind::Gauge => MetricType::Gauge,
-            };
-            let mut family = encoder.encode_descriptor(name, help, None, kind_of)?;
+            let mut family = encoder.encode_descriptor(name, help, None, kind.metric_type())?;
+            if let [(labels, value)] = &samples[..]
+                && labels.is_empty()
+            {
+                kind.encode(*value, family)?;
+                continue;
+            }
             for (labels, value) in samples {
-                let labels = labels.as_slice();
-                let sample = family.encode_family(&labels)?;
-                match (kind, *value) {
-                    (Kind::Counter, Value::Whole(value)) => ConstCounter::new(value).encode(sample)?,
-                    (Kind::Counter, Value::Seconds(time)) => {
-                        ConstCounter::new(time.as_secs_f64()).encode(sample)?
-                    }
-                    (Kind::Gauge, Value::Whole(value)) => ConstGauge::new(value).encode(sample)?,
-                    (Kind::Gauge, Value::Seconds(time)) => {
-                        ConstGauge::new(time.as_secs_f64()).encode(sample)?
-                    }
-                }
+                kind.encode(*value, family.encode_family(&labels.as_slice())?)?;
             }
         }
         Ok(())
+    }
+}
+
+impl Kind {
+    fn metric_type(self) -> MetricType {
+        match self {
+            Self::Counter => MetricType::Counter,
+            Self::Gauge => MetricType::Gauge,
+        }
+    }
+
+    fn encode(self, value: Value, sample: MetricEncoder<'_>) -> fmt::Result {
+        match (self, value) {
+            (Self::Counter, Value::Whole(value)) => ConstCounter::new(value).encode(sample),
+            (Self::Counter, Value::Seconds(time)) => ConstCounter::new(time.as_secs_f64()).encode(sample),
+            (Self::Gauge, Value::Whole(value)) => ConstGauge::new(value).encode(sample),
+            (Self::Gauge, Value::Seconds(time)) => ConstGauge::new(time.as_secs_f64()).encode(sample),
+        }
     }
 }
 
