@@ -9,6 +9,7 @@ mod idle;
 mod net;
 mod operations;
 mod proxy;
+mod small_disk;
 
 use catenary_types::Height;
 use net::{Load, Net, until};

@@ -17,6 +17,7 @@ use catenary_types::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
+    cell::RefCell,
     fs::{self, File},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -116,12 +117,30 @@ impl Net {
         child.wait().unwrap();
     }
 
+    /// Changes the configuration of a node that does not run.
+    pub fn configure(&self, node: usize, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(self.config(node)).unwrap();
+        fs::write(self.config(node), change(text)).unwrap();
+    }
+
+    /// Gives a node that does not run a door for monitoring.
+    pub fn monitor(&self, node: usize) -> SocketAddr {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_ports(1)));
+        self.configure(node, |text| format!("{text}\n[metrics]\nlisten = \"{address}\"\n"));
+        address
+    }
+
+    /// Waits until the process ends by itself and gives its exit code.
+    pub async fn ended(&mut self, node: usize) -> Option<i32> {
+        let child = RefCell::new(self.children[node].take().expect("the process runs"));
+        until("the process ends", async || child.borrow_mut().try_wait().unwrap().is_some()).await;
+        child.into_inner().wait().unwrap().code()
+    }
+
     /// SIGTERM; waits until the process has ended and gives its exit code.
     pub async fn terminate(&mut self, node: usize) -> Option<i32> {
         self.signal(node, "TERM");
-        let child = std::cell::RefCell::new(self.children[node].take().expect("the process runs"));
-        until("the process ends", async || child.borrow_mut().try_wait().unwrap().is_some()).await;
-        child.into_inner().wait().unwrap().code()
+        self.ended(node).await
     }
 
     /// The output of `catenary debug <command> --data <the node's folder>`, and its exit code.

@@ -6,10 +6,14 @@ use crate::{
 };
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use std::fs;
+use std::{fs, net::SocketAddr};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// What `debug verify` says of a node's folder, and whether it calls it sound.
-fn verify(net: &Net, node: usize) -> (bool, Value) {
+pub fn verify(net: &Net, node: usize) -> (bool, Value) {
     let (code, out, error) = net.debug(node, &["verify", "-o", "json"]);
     let said: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{error}"));
     assert!(matches!(code, Some(0 | 1)), "{error}");
@@ -176,6 +180,58 @@ async fn a_node_that_is_told_to_stop_leaves_nothing_unfinished() {
         net.spawn(node);
         net.answering(node).await;
     }
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
+}
+
+/// What a node answers to a request of the monitoring: status and body.
+async fn get(address: SocketAddr, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: node\r\n\r\n").as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// The value of a sample, by its name and labels.
+async fn sample(address: SocketAddr, name: &str) -> Option<u64> {
+    let (status, metrics) = get(address, "/metrics").await?;
+    assert!(status == 200 || status == 503, "{metrics}");
+    metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[tokio::test]
+async fn a_node_tells_its_monitoring_how_its_chains_and_links_are() {
+    let mut net = Net::start(4).await;
+    net.kill(1);
+    let door = net.monitor(1);
+    net.spawn(1);
+    net.answering(1).await;
+    assert_eq!(get(door, "/healthz").await, Some((200, "alive\n".into())));
+    until("it is ready", async || get(door, "/readyz").await == Some((200, "ready\n".into()))).await;
+
+    let load = Load::start(&net);
+    let chain = format!("{{chain=\"{}\"}}", net.chain_id(0));
+    let height = format!("catenary_chain_height{chain}");
+    let first = sample(door, &height).await.unwrap();
+    until("its height moves", async || sample(door, &height).await > Some(first)).await;
+    let shown = net.height(0).await.0;
+    until("it shows what all show", async || sample(door, &height).await >= Some(shown)).await;
+    assert!(sample(door, &format!("catenary_chain_transactions_total{chain}")).await > Some(0));
+    assert!(sample(door, "catenary_node_fsyncs_total").await > Some(0));
+    assert!(sample(door, "catenary_node_disk_free_bytes").await > Some(0));
+
+    let links = async || {
+        let (_, metrics) = get(door, "/metrics").await?;
+        let links = metrics.lines().filter(|line| line.starts_with("catenary_link_up{"));
+        Some(links.map(|line| line.ends_with(" 1")).filter(|is_up| *is_up).count())
+    };
+    until("it has a link to each other node", async || links().await == Some(3)).await;
+    net.kill(2);
+    until("it misses one", async || links().await == Some(2)).await;
+    net.spawn(2);
+    until("it has it again", async || links().await == Some(3)).await;
     let loaded = load.stop().await;
     net.judge(&loaded).await;
 }
