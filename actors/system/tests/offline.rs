@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use catenary_journal::block_log::Identity;
+use catenary_journal::block_log::{Entry, Identity};
 use catenary_runtime::{
     OpenChainError,
     offline::{
@@ -237,25 +237,25 @@ fn a_copy_that_was_not_certified_so_is_taken_up_to_there_and_no_further() {
     let source = Offline::open(from.path(), &bank);
     let (log, _) = BlockLog::read_only(&source.dir.blocks(), source.identity()).unwrap();
     let entries: Vec<_> = log.iter(1).map(Result::unwrap).collect();
-    let forge = |name: &str, alter: &dyn Fn(u64, &mut Vec<u8>, &mut Vec<u8>)| {
+    let forge = |name: &str, alter: &dyn Fn(&mut Entry)| {
         let path = to.path().join(name);
         let start = source.identity().first_chain_hash();
         let mut copy = CopyWriter::create(&path, source.identity(), 1, start).unwrap();
         for mut entry in entries.clone() {
-            alter(entry.height, &mut entry.block, &mut entry.certificate);
+            alter(&mut entry);
             copy.append(&entry).unwrap();
         }
         copy.finish().unwrap();
         path
     };
-    let swapped = forge("swapped", &|height, _, certificate| {
-        if height == 3 {
-            certificate.clone_from(&entries[1].certificate);
+    let swapped = forge("swapped", &|entry| {
+        if entry.height == 3 {
+            entry.certificate.clone_from(&entries[1].certificate);
         }
     });
-    let unsigned = forge("unsigned", &|height, _, certificate| {
-        if height == 3 {
-            *certificate.last_mut().unwrap() ^= 1;
+    let unsigned = forge("unsigned", &|entry| {
+        if entry.height == 3 {
+            *entry.certificate.last_mut().unwrap() ^= 1;
         }
     });
     for (number, forged) in [swapped, unsigned].iter().enumerate() {
@@ -264,10 +264,10 @@ fn a_copy_that_was_not_certified_so_is_taken_up_to_there_and_no_further() {
         assert!(refused.to_string().contains("block 3"), "{refused}");
         assert_eq!(target.verify().height, Height(2), "the blocks before it were taken");
     }
-    let doubled = forge("doubled", &|height, block, certificate| {
-        if height == 3 {
-            block.clone_from(&entries[0].block);
-            certificate.clone_from(&entries[0].certificate);
+    let doubled = forge("doubled", &|entry| {
+        if entry.height == 3 {
+            entry.block.clone_from(&entries[0].block);
+            entry.certificate.clone_from(&entries[0].certificate);
         }
     });
     let refused = source.import(&doubled).unwrap_err();

@@ -366,7 +366,8 @@ fn toml(file: &NodeFile) -> String {
          # Paths are relative to this file.\n\n\
          [node]\ndata = {}\nkey = {}\n# Votes on every chain whose validators name it.\nvalidator_key = {}\n\n\
          [peers]\nlisten = {}\ncertificate = {}\ntls_key = {}\nrevoked = {}\n\n\
-         # For clients; without TLS.\n[api]\nlisten = {}\n",
+         # For clients; without TLS.\n[api]\nlisten = {}\n\n\
+         # For Prometheus: /metrics, /healthz and /readyz.\n# [metrics]\n# listen = \"127.0.0.1:7102\"\n",
         path(&node.data),
         path(&node.key),
         path(node.validator_key.as_deref().unwrap_or(Path::new(""))),

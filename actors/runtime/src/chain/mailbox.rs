@@ -34,6 +34,7 @@ type Answer<T> = Result<T, GatewayError>;
 pub struct Slot {
     occupant: RwLock<Occupant>,
     meter: Arc<ChainMeter>,
+    door: Door,
 }
 
 enum Occupant {
@@ -55,7 +56,6 @@ pub(crate) struct Running {
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) reader: Reader,
-    pub(crate) door: Door,
 }
 
 /// A chain on this node. Cheap to clone; every method answers "busy" when the chain's queues are full and "unavailable"
@@ -67,10 +67,10 @@ pub struct ChainMailbox {
 }
 
 impl Slot {
-    /// A slot whose chain has not started.
-    pub(crate) fn empty() -> Arc<Self> {
+    /// A slot whose chain has not started, on a node with this door.
+    pub(crate) fn empty(door: Door) -> Arc<Self> {
         let halted = Occupant::Halted { reason: "it has not started yet".into(), last: None };
-        Arc::new(Self { occupant: RwLock::new(halted), meter: Arc::default() })
+        Arc::new(Self { occupant: RwLock::new(halted), meter: Arc::default(), door })
     }
 
     /// The counters of the chain, over all its lives.
@@ -143,7 +143,7 @@ impl ChainMailbox {
 
     /// Submits envelopes; one answer each, in order.
     pub async fn submit(&self, envelopes: Vec<Vec<u8>>) -> Answer<Vec<SubmitOutcome>> {
-        if let Some(refusal) = self.slot.running()?.door.refusal() {
+        if let Some(refusal) = self.slot.door.refusal() {
             let outcomes = vec![SubmitOutcome::Refused(refusal); envelopes.len()];
             self.slot.meter.outcomes(&outcomes);
             return Ok(outcomes);

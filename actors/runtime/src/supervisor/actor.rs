@@ -115,7 +115,7 @@ impl SupervisorActor {
         chains: Vec<(ChainDefinition, ChainJournal)>,
     ) -> Self {
         let supervised = |(definition, journal)| Supervised {
-            slot: Slot::empty(),
+            slot: Slot::empty(parts.door.clone()),
             journal,
             definition: Arc::new(definition),
             generation: 0,
@@ -216,18 +216,9 @@ impl SupervisorActor {
             watch: watch(),
         };
         let address = home.start(capacities.chain, move || ChainActor::new(parts));
-        let (reads_waiting_max, door) = (capacities.reads, self.parts.door.clone());
-        let running = Running {
-            platform,
-            reads_waiting_max,
-            chain: address,
-            consensus,
-            view,
-            lane,
-            feed,
-            reader,
-            door,
-        };
+        let reads_waiting_max = capacities.reads;
+        let running =
+            Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
         chain.slot.occupy(running);
         self.down.send_modify(|down| drop(down.remove(&chain.definition.chain_id)));
         for reply in chain.waiting.drain(..) {

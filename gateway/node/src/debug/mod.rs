@@ -17,7 +17,8 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Debug, Subcommand)]
 pub enum DebugCommand {
     /// Verify everything that a data folder holds: journal, guard, and of each chain every block from the genesis on, its
-    /// certificate, its execution, and the index. Changes nothing. Exit code 1 if anything is damaged.
+    /// certificate, its execution, and the index. Changes nothing, but that the index's engine opens its files as always. Exit code 1
+    /// if anything is damaged.
     Verify(VerifyArgs),
     /// Drop the index of a chain, or the whole index, and build it again from the block log. Nothing is lost by it; a node whose
     /// index is damaged does the same when it starts.

@@ -19,6 +19,10 @@ use catenary_types::{ChainId, Genesis, Height};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde::Serialize;
 
+/// What to do about journal or guard.
+const VOTES_REMEDY: &str = "start the node: with one of the two whole the validator votes on, with neither it follows until the \
+                            others have told it how far they are; in a group of one see `catenary resume-voting --help`";
+
 /// What was found in a folder.
 #[derive(Serialize)]
 pub struct Verdict {
@@ -97,8 +101,6 @@ fn votes(data: &DataDir, has_chains: bool) -> Result<(Votes, Verdict)> {
     let found = guard::read(&data.guard(), end)?;
     let has_guard = data.guard().is_file();
     let mut faults = Vec::new();
-    let follows = "the validator votes on if the guard is whole, else follows until the others have told it how far they are; \
-                   in a group of one see `catenary resume-voting --help`";
     let journal = match (is_there, report.is_clean()) {
         (false, _) => "none",
         (true, true) => "intact",
@@ -106,7 +108,7 @@ fn votes(data: &DataDir, has_chains: bool) -> Result<(Votes, Verdict)> {
     };
     if has_chains && (!is_there || !report.is_clean()) {
         let detail = if is_there { report.to_string() } else { "there is no journal".into() };
-        faults.push(Fault { part: "journal", detail, remedy: format!("start the node: {follows}") });
+        faults.push(Fault { part: "journal", detail, remedy: VOTES_REMEDY.into() });
     }
     let guard = match (has_guard, found.complete) {
         (false, _) => "none",
@@ -115,9 +117,7 @@ fn votes(data: &DataDir, has_chains: bool) -> Result<(Votes, Verdict)> {
     };
     if has_chains && !(has_guard && found.complete) {
         let detail = if has_guard { "a record does not read" } else { "there is no guard" };
-        let remedy = "start the node: with a whole journal it votes on, else it follows until the others have told it how far they \
-                      are; in a group of one see `catenary resume-voting --help`";
-        faults.push(Fault { part: "guard", detail: detail.into(), remedy: remedy.into() });
+        faults.push(Fault { part: "guard", detail: detail.into(), remedy: VOTES_REMEDY.into() });
     }
     let verdict = Verdict { journal: journal.into(), guard: guard.into(), faults, chains: Vec::new() };
     Ok((Votes { records, report, found }, verdict))
