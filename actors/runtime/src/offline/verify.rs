@@ -43,6 +43,8 @@ pub enum IndexState {
     Empty,
     /// It holds what follows from the blocks up to this height.
     At(Height),
+    /// It is at this height, and the blocks up to there do not all read, so that it was not compared.
+    NotCompared(Height),
     /// It holds a height that the block log lost in a crash; a start replays the log.
     Ahead(Height),
     /// It is damaged.
@@ -200,10 +202,9 @@ impl IndexCheck {
 
     /// How far the index is, and what is wrong with it.
     fn end(self) -> (IndexState, Option<String>) {
-        match self.checkpoint {
-            // The blocks up to there do not all read, which is said of the log.
-            Some(_) if self.fault.is_none() => (self.state, None),
-            _ => (self.state, self.fault),
+        match (self.state, self.checkpoint) {
+            (IndexState::At(height), Some(_)) => (IndexState::NotCompared(height), None),
+            (state, _) => (state, self.fault),
         }
     }
 }

@@ -46,6 +46,18 @@ impl Folder {
         Ok(self.data.chain(chain.as_str())?)
     }
 
+    /// The genesis document of a chain that the folder may not hold yet.
+    pub fn genesis_of_any(&self, chain: &ChainId) -> Result<Genesis> {
+        if let Some(given) = self.given.get(chain) {
+            return Ok(given.clone());
+        }
+        if let Some(other) = self.given.keys().next() {
+            bail!("--genesis names the document of {other}, not of {chain}");
+        }
+        let new = "for a chain that the folder does not hold, name its document with --genesis";
+        self.genesis(chain, &self.chain(chain).context(new)?)
+    }
+
     /// A chain's genesis document: the one that was given, or the one in the folder if it is the chain's.
     pub fn genesis(&self, chain: &ChainId, dir: &ChainDir) -> Result<Genesis> {
         if let Some(given) = self.given.get(chain) {

@@ -74,8 +74,8 @@ pub fn export(arguments: &ChainArgs, from: u64, to: Option<u64>, out: &Path) -> 
 pub fn import(arguments: &ChainArgs, file: &Path) -> Result<()> {
     let ChainArgs { data, chain, genesis } = arguments;
     let folder = Folder::open_or_create(&data.data, genesis.as_slice())?;
+    let genesis = folder.genesis_of_any(chain)?;
     let dir = folder.data.chain(chain.as_str())?;
-    let genesis = folder.genesis(chain, &dir)?;
     dir.store_genesis(&genesis.encode())?;
     let logs = BlockLogWriter::start(block_log::Config::default(), |_| ())?;
     let (index, _) = Index::open_or_recreate(&folder.data.index(), Engine::default())?;

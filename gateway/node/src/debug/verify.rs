@@ -7,7 +7,7 @@ use catenary_consensus::Mark;
 use catenary_journal::journal::{Record, Report};
 use catenary_replica::Tail;
 use catenary_runtime::{
-    chain_tag,
+    OpenChainError, chain_tag,
     offline::{self, IndexState, Part, VerifiedChain},
 };
 use catenary_store::{
@@ -22,6 +22,10 @@ use serde::Serialize;
 /// What to do about journal or guard.
 const VOTES_REMEDY: &str = "start the node: with one of the two whole the validator votes on, with neither it follows until the \
                             others have told it how far they are; in a group of one see `catenary resume-voting --help`";
+
+/// What to do about a genesis document.
+const GENESIS_REMEDY: &str = "name the genesis document that all members have with --genesis; a node writes it again from its \
+                              configuration when it starts";
 
 /// What was found in a folder.
 #[derive(Serialize)]
@@ -70,8 +74,10 @@ pub fn verify(arguments: &ChainsArgs) -> Result<Verdict> {
     let chains = folder.chains(&arguments.chain)?;
     let (votes, mut verdict) = votes(&folder.data, !chains.is_empty())?;
     let index = open_index(&folder.data, &mut verdict.faults);
+    let is_closed = index.is_none() && folder.data.index().is_dir();
     for chain in chains {
-        verdict.chains.push(row(&folder, &chain, &votes, index.as_ref())?);
+        let row = row(&folder, &chain, &votes, index.as_ref())?;
+        verdict.chains.push(if is_closed { Row { index: "does not open".into(), ..row } } else { row });
     }
     Ok(verdict)
 }
@@ -137,17 +143,21 @@ fn row(folder: &Folder, chain: &ChainId, votes: &Votes, index: Option<&Index>) -
         notices: Vec::new(),
         faults: Vec::new(),
     };
-    let verified = folder.genesis(chain, &dir).and_then(|genesis| {
-        let verified = offline::verify_chain(&genesis, &network::ledger(), &dir, index)?;
-        Ok((genesis, verified))
-    });
-    let (genesis, verified) = match verified {
-        Ok(verified) => verified,
+    let genesis = match folder.genesis(chain, &dir) {
+        Ok(genesis) => genesis,
         Err(error) => {
-            let remedy = "name the genesis document that all members have with --genesis; a node writes it again from its \
-                          configuration when it starts";
-            let detail = format!("{error:#}");
-            row.faults.push(Fault { part: "genesis", detail, remedy: remedy.into() });
+            row.fault("genesis", format!("{error:#}"), GENESIS_REMEDY.into());
+            return Ok(row);
+        }
+    };
+    let verified = match offline::verify_chain(&genesis, &network::ledger(), &dir, index) {
+        Ok(verified) => verified,
+        Err(error @ (OpenChainError::Genesis(_) | OpenChainError::ChainId(_))) => {
+            row.fault("genesis", error.to_string(), GENESIS_REMEDY.into());
+            return Ok(row);
+        }
+        Err(error) => {
+            row.fault("blocks", error.to_string(), blocks_remedy(chain, &genesis, Height(0)));
             return Ok(row);
         }
     };
@@ -166,6 +176,7 @@ impl Row {
         self.index = match index {
             IndexState::Empty => "empty".into(),
             IndexState::At(at) => format!("at {at}"),
+            IndexState::NotCompared(at) => format!("at {at}, not compared"),
             IndexState::Ahead(at) => format!("ahead, at {at}"),
             IndexState::Damaged => "damaged".into(),
         };
@@ -191,8 +202,12 @@ impl Row {
                     ("blocks", blocks_remedy(chain, genesis, height))
                 }
             };
-            self.faults.push(Fault { part, detail: detail.trim().into(), remedy });
+            self.fault(part, detail.trim().into(), remedy);
         }
+    }
+
+    fn fault(&mut self, part: &'static str, detail: String, remedy: String) {
+        self.faults.push(Fault { part, detail, remedy });
     }
 
     /// The journal remembers how far the log was flushed. In a group the others have what is missing.
@@ -205,7 +220,7 @@ impl Row {
         if genesis.validators.len() == 1 && self.faults.is_empty() {
             let remedy = blocks_remedy(chain, genesis, Height(self.height));
             self.blocks = "end is missing";
-            self.faults.push(Fault { part: "blocks", detail, remedy });
+            self.fault("blocks", detail, remedy);
         } else {
             self.notices.push(format!("{detail}: the others have what is between"));
         }
