@@ -281,18 +281,16 @@ pub(crate) fn entries_of(
         put(key::transaction(&receipt.tx_id), place.clone());
         put(key::request(&transaction.body.sender, &transaction.body.request_id), place);
     }
-    for receipt in &executed.receipts {
-        for event in &receipt.events {
-            let Some((key, transfer)) = transfer_of(height, receipt.tx_id, event, |key| {
-                let here = entries.get(key).and_then(Option::as_deref);
-                here.map_or_else(
-                    || earlier(key),
-                    |bytes| Transfer::decode(bytes).map(Some).map_err(|error| error.to_string()),
-                )
-            })?
-            else {
-                continue;
-            };
+    let events = executed
+        .receipts
+        .iter()
+        .flat_map(|receipt| receipt.events.iter().map(|event| (receipt.tx_id, event)));
+    for (tx_id, event) in events {
+        let known = |key: &[u8]| match entries.get(key) {
+            Some(Some(bytes)) => Transfer::decode(bytes).map(Some).map_err(|error| error.to_string()),
+            Some(None) | None => earlier(key),
+        };
+        if let Some((key, transfer)) = transfer_of(height, tx_id, event, known)? {
             entries.insert(key, Some(transfer.encode()));
         }
     }
