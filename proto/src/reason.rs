@@ -49,7 +49,7 @@ impl ErrorReason {
             | Self::BlockNotFound
             | Self::TransferNotFound => Code::NotFound,
             Self::HeightNotAvailable => Code::OutOfRange,
-            Self::Halted | Self::ChainUnavailable | Self::ShuttingDown => Code::Unavailable,
+            Self::Halted | Self::DiskFull | Self::ChainUnavailable | Self::ShuttingDown => Code::Unavailable,
             Self::DataDamaged => Code::DataLoss,
             Self::TimedOut => Code::DeadlineExceeded,
         }
@@ -61,7 +61,7 @@ impl ErrorReason {
         match self {
             Self::Busy | Self::SlowConsumer => Some(200),
             Self::ChainUnavailable | Self::TimedOut => Some(1_000),
-            Self::Halted | Self::ShuttingDown | Self::TooManyStreams => Some(5_000),
+            Self::Halted | Self::DiskFull | Self::ShuttingDown | Self::TooManyStreams => Some(5_000),
             _ => None,
         }
     }
@@ -94,6 +94,7 @@ impl From<RefusalReason> for ErrorReason {
             RefusalReason::Redundant => Self::Redundant,
             RefusalReason::Busy => Self::Busy,
             RefusalReason::Halted => Self::Halted,
+            RefusalReason::DiskFull => Self::DiskFull,
         }
     }
 }
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_their_reason() {
-        assert_eq!(ErrorReason::all().count(), 30);
+        assert_eq!(ErrorReason::all().count(), 31);
         for reason in ErrorReason::all() {
             assert_eq!(ErrorReason::from_name(reason.name()), Some(reason));
             assert_ne!(reason.code(), Code::Internal, "{} has no code of its own", reason.name());

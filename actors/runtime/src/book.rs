@@ -90,7 +90,7 @@ catenary_types::message! {
     }
 }
 
-type Entries = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Entries = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Entries that are not yet in the index, shared by the chain's worker and its readers.
 #[derive(Default)]
@@ -177,48 +177,8 @@ impl Book {
 
     /// Enters a final block.
     pub fn enter(&self, executed: &Executed) -> Result<(), String> {
-        let block = &executed.block;
-        let height = block.header.height;
-        let mut entries = Entries::new();
-        let mut put = |key: Vec<u8>, value: Vec<u8>| entries.insert(key, Some(value));
-        let tip = &executed.tip;
-        for set in [&tip.validators, &tip.next_validators, &tip.after_next_validators] {
-            put(key::validators(&set.hash()), set.encode().map_err(|error| error.to_string())?);
-        }
-        if !executed.receipts.is_empty() {
-            put(key::receipts(height), Receipts { receipts: executed.receipts.clone() }.encode());
-        }
-        for (position, (bytes, receipt)) in (0..).zip(block.envelopes.iter().zip(&executed.receipts)) {
-            let transaction = Transaction::decode(bytes).map_err(|error| error.to_string())?;
-            let place = Place { height, position }.encode();
-            put(key::transaction(&receipt.tx_id), place.clone());
-            put(key::request(&transaction.body.sender, &transaction.body.request_id), place);
-        }
+        let entries = entries_of(executed, |key| self.record(key))?;
         self.pending.lock().newest.extend(entries);
-        for receipt in &executed.receipts {
-            receipt.events.iter().try_for_each(|event| self.enter_event(height, receipt.tx_id, event))?;
-        }
-        Ok(())
-    }
-
-    fn enter_event(&self, height: Height, tx_id: TxId, event: &Event) -> Result<(), String> {
-        let status = match event.kind.as_str() {
-            "transfer_sent" => 0,
-            "transfer_completed" => 1,
-            "transfer_refunded" if event.text("reason") == Some("timeout") => 3,
-            "transfer_refunded" => 2,
-            _ => return Ok(()),
-        };
-        let Some(id) = event.text("transfer_id").and_then(parse_hash) else {
-            return Err(format!("event {} names no transfer", event.kind));
-        };
-        let transfer = if status == 0 {
-            sent(height, tx_id, event).ok_or("event transfer_sent lacks an attribute")?
-        } else {
-            let sent: Option<Transfer> = self.record(&key::transfer(&id))?;
-            Transfer { status, settled: height, ..sent.ok_or("a transfer settles that was never sent")? }
-        };
-        self.pending.lock().newest.insert(key::transfer(&id), Some(transfer.encode()));
         Ok(())
     }
 
@@ -297,6 +257,71 @@ impl Transfer {
             timeout: self.timeout,
         }
     }
+}
+
+/// Everything that a final block adds to the index. `earlier` looks up a transfer that an earlier block entered.
+pub(crate) fn entries_of(
+    executed: &Executed,
+    earlier: impl Fn(&[u8]) -> Result<Option<Transfer>, String>,
+) -> Result<Entries, String> {
+    let block = &executed.block;
+    let height = block.header.height;
+    let mut entries = Entries::new();
+    let mut put = |key: Vec<u8>, value: Vec<u8>| entries.insert(key, Some(value));
+    let tip = &executed.tip;
+    for set in [&tip.validators, &tip.next_validators, &tip.after_next_validators] {
+        put(key::validators(&set.hash()), set.encode().map_err(|error| error.to_string())?);
+    }
+    if !executed.receipts.is_empty() {
+        put(key::receipts(height), Receipts { receipts: executed.receipts.clone() }.encode());
+    }
+    for (position, (bytes, receipt)) in (0..).zip(block.envelopes.iter().zip(&executed.receipts)) {
+        let transaction = Transaction::decode(bytes).map_err(|error| error.to_string())?;
+        let place = Place { height, position }.encode();
+        put(key::transaction(&receipt.tx_id), place.clone());
+        put(key::request(&transaction.body.sender, &transaction.body.request_id), place);
+    }
+    let events = executed
+        .receipts
+        .iter()
+        .flat_map(|receipt| receipt.events.iter().map(|event| (receipt.tx_id, event)));
+    for (tx_id, event) in events {
+        let known = |key: &[u8]| match entries.get(key) {
+            Some(Some(bytes)) => Transfer::decode(bytes).map(Some).map_err(|error| error.to_string()),
+            Some(None) | None => earlier(key),
+        };
+        if let Some((key, transfer)) = transfer_of(height, tx_id, event, known)? {
+            entries.insert(key, Some(transfer.encode()));
+        }
+    }
+    Ok(entries)
+}
+
+/// What an event makes of a transfer, if it is of one.
+fn transfer_of(
+    height: Height,
+    tx_id: TxId,
+    event: &Event,
+    known: impl Fn(&[u8]) -> Result<Option<Transfer>, String>,
+) -> Result<Option<(Vec<u8>, Transfer)>, String> {
+    let status = match event.kind.as_str() {
+        "transfer_sent" => 0,
+        "transfer_completed" => 1,
+        "transfer_refunded" if event.text("reason") == Some("timeout") => 3,
+        "transfer_refunded" => 2,
+        _ => return Ok(None),
+    };
+    let Some(id) = event.text("transfer_id").and_then(parse_hash) else {
+        return Err(format!("event {} names no transfer", event.kind));
+    };
+    let key = key::transfer(&id);
+    let transfer = if status == 0 {
+        sent(height, tx_id, event).ok_or("event transfer_sent lacks an attribute")?
+    } else {
+        let sent = known(&key)?.ok_or("a transfer settles that was never sent")?;
+        Transfer { status, settled: height, ..sent }
+    };
+    Ok(Some((key, transfer)))
 }
 
 fn put_or_delete(batch: &mut Batch, key: Vec<u8>, value: Option<Vec<u8>>) {

@@ -2,13 +2,13 @@
 
 use crate::{book::Book, feed::Feed};
 use catenary_relay::gateway::FinalBlock;
-use catenary_replica::{Done, Job, Worker};
+use catenary_replica::{Done, Executed, Job, Worker};
 use catenary_store::{
     block_log::BlockLog,
     failpoint::{Failpoint, reached},
     index::{Batch, Space},
 };
-use catenary_types::{Height, Message};
+use catenary_types::{Block, Certificate, Height, Message};
 use std::sync::Arc;
 
 /// The slow half of a chain. Lives on its executor lane.
@@ -43,16 +43,27 @@ impl Host {
     pub fn run(&mut self, job: Job) -> Result<Done, String> {
         let done = self.worker.run(job);
         if let Done::Executed(executed) = &done {
-            reached(Failpoint::BlockExecuted);
-            self.book.enter(executed)?;
-            let certificate = &executed.certificate().encode();
-            let height = executed.tip.height.0;
-            let appended = self.log.append(height, executed.block.encode(), certificate.clone());
-            appended.map_err(|refused| refused.reason.to_string())?;
-            reached(Failpoint::BlockQueued);
-            self.feed.publish(Arc::new(FinalBlock::of(executed)));
+            self.keep(executed)?;
         }
         Ok(done)
+    }
+
+    /// Takes the next block of a copy, once the worker has verified all of it.
+    pub fn import(&mut self, block: Block, certificate: Certificate) -> Result<(), String> {
+        let executed = self.worker.replay(block, certificate).map_err(|error| error.to_string())?;
+        self.keep(&executed)
+    }
+
+    fn keep(&mut self, executed: &Executed) -> Result<(), String> {
+        reached(Failpoint::BlockExecuted);
+        self.book.enter(executed)?;
+        let certificate = executed.certificate().encode();
+        let height = executed.tip.height.0;
+        let appended = self.log.append(height, executed.block.encode(), certificate);
+        appended.map_err(|refused| refused.reason.to_string())?;
+        reached(Failpoint::BlockQueued);
+        self.feed.publish(Arc::new(FinalBlock::of(executed)));
+        Ok(())
     }
 
     /// The batch that brings the index to the present height; none while one is being written or nothing has changed.

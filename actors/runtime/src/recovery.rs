@@ -12,14 +12,14 @@ use crate::{
     repair,
 };
 use catenary_crypto::empty_root;
-use catenary_journal::block_log::{Identity, InvalidChainId};
+use catenary_journal::block_log::{Entry, Identity, InvalidChainId};
 use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
 use catenary_platform::Platform;
 use catenary_relay::gateway::GatewayError;
 use catenary_replica::{RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
 use catenary_store::{
-    ChainDir, FileError, OpenDirError, OpenError,
+    ChainDir, FileError, OpenDirError, OpenError, SetAside,
     block_log::{BlockLogWriter, ReadError},
     index::{Index, IndexError},
 };
@@ -27,7 +27,11 @@ use catenary_types::{
     AccountId, Block, Certificate, ChainId, FormatError, Genesis, Height, Message, Receipt, RequestId, TxId,
     ValidatorSet,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// Why a chain does not start.
 #[derive(Debug, thiserror::Error)]
@@ -98,12 +102,22 @@ pub enum Others {
     None,
 }
 
+/// Where the transactions of the replay window are.
+pub(crate) type Recent = BTreeMap<(AccountId, RequestId), (TxId, Height)>;
+
 /// Where a recovery starts.
 struct Start {
     state: State,
     tip: Tip,
-    recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
+    recent: Recent,
     checkpointed: Height,
+}
+
+/// What a checkpoint holds, before it is compared with a header.
+pub(crate) struct Checkpointed {
+    pub(crate) height: Height,
+    pub(crate) state: State,
+    pub(crate) recent: Recent,
 }
 
 /// Opens a chain, or starts it from its genesis if the folder is new. If others have its blocks a damaged log is begun
@@ -125,7 +139,8 @@ pub fn open_chain(
         if others == Others::None {
             return Err(OpenChainError::LogDamaged { chain_id, detail });
         }
-        let aside = repair::begin_anew(logs, dir, &identity, (log, &report))?;
+        let first_lost = report.damage.iter().map(|damage| damage.first).min().unwrap_or(u64::MAX);
+        let aside = repair::begin_anew(logs, dir, &identity, (log, first_lost), SetAside::Damaged)?;
         notices.push(format!("{chain_id}: {detail}; it is kept as {aside}, and the others have the blocks"));
         (log, report) = logs.open(&dir.blocks(), identity)?;
     }
@@ -159,18 +174,29 @@ pub fn open_chain(
     };
     let mut worker = Worker::new(ledger.clone(), start.state, start.tip, start.recent);
     for entry in log.iter(worker.tip().height.0 + 1) {
-        let entry = entry?;
-        let decode = |error: String| OpenChainError::Decode(error);
-        let block = Block::decode(&entry.block).map_err(|error| decode(error.to_string()))?;
-        let certificate =
-            Certificate::decode(&entry.certificate).map_err(|error| decode(error.to_string()))?;
+        let (block, certificate) = decode(&entry?)?;
         let executed = worker.replay(block, certificate)?;
-        book.enter(&executed).map_err(decode)?;
+        book.enter(&executed).map_err(OpenChainError::Decode)?;
     }
     let tip = worker.tip().clone();
     let feed = Feed::new(platform.clone(), tip.height, reader.clone());
     let host = Host::new(worker, book, log, feed.clone(), start.checkpointed);
     Ok(OpenedChain { host, tip, feed, reader, notices })
+}
+
+/// A block of a log and its certificate.
+pub(crate) fn decode(entry: &Entry) -> Result<(Block, Certificate), OpenChainError> {
+    let failed = |reason: String| OpenChainError::Decode(format!("block {}: {reason}", entry.height));
+    let block = Block::decode(&entry.block).map_err(|error| failed(error.to_string()))?;
+    let certificate = Certificate::decode(&entry.certificate).map_err(|error| failed(error.to_string()))?;
+    Ok((block, certificate))
+}
+
+/// A worker at the beginning of a chain.
+pub(crate) fn worker_from_genesis(genesis: &Genesis, ledger: &Ledger) -> Result<Worker, OpenChainError> {
+    let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
+    let Start { state, tip, recent, .. } = from_genesis(genesis, &chain_id, ledger)?;
+    Ok(Worker::new(ledger.clone(), state, tip, recent))
 }
 
 fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Result<Start, OpenChainError> {
@@ -181,6 +207,13 @@ fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Resul
 
 /// The state of the checkpoint, if there is one; an error says why the one that is there cannot be used.
 fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<Option<Start>, String> {
+    let Some(Checkpointed { height, state, recent }) = checkpointed(book, reader)? else { return Ok(None) };
+    let tip = tip_at(chain_id, height, &state, reader)?;
+    Ok(Some(Start { state, tip, recent, checkpointed: height }))
+}
+
+/// What the checkpoint of an index holds, if there is one; the log must reach up to it.
+pub(crate) fn checkpointed(book: &Book, reader: &Reader) -> Result<Option<Checkpointed>, String> {
     let Some(Meta { height, .. }) = book.record(key::META)? else { return Ok(None) };
     let mut content = BTreeMap::<StoreName, Batch>::new();
     for (store, kind) in State::STORES {
@@ -197,12 +230,11 @@ fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<O
     let block = reader.logged(height).map_err(|error| error.to_string())?;
     let (block, _) = block.ok_or_else(|| missing(height))?;
     let restore = if block.envelopes.is_empty() { State::restore_sealed } else { State::restore };
-    let state = restore(height, content, replay);
-    let tip = tip_at(chain_id, height, &state, reader)?;
-    Ok(Some(Start { state, tip, recent, checkpointed: height }))
+    // What apps wrote is well-formed, and asserted to be; what an index holds need not be what they wrote.
+    let state = catch_unwind(AssertUnwindSafe(|| restore(height, content, replay)));
+    let state = state.map_err(|_| "its content makes no state".to_owned())?;
+    Ok(Some(Checkpointed { height, state, recent }))
 }
-
-type Recent = BTreeMap<(AccountId, RequestId), (TxId, Height)>;
 
 fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {
     let mut change = ReplayChange::default();

@@ -5,9 +5,9 @@
 //! stays down and its log is left as it is.
 
 use crate::recovery::OpenChainError;
-use catenary_journal::block_log::{Identity, Report};
+use catenary_journal::block_log::Identity;
 use catenary_store::{
-    ChainDir,
+    ChainDir, SetAside,
     block_log::{BlockLog, BlockLogWriter, Refused},
 };
 use catenary_types::{ChainId, Genesis, Message};
@@ -30,17 +30,18 @@ pub(crate) fn store_genesis(
     Ok(damaged.then(|| format!("{chain_id}: the stored genesis was damaged; it is written again")))
 }
 
-/// Begins a log anew with the blocks before the damage of the present one, which is set aside. Gives its name.
+/// Begins a log anew with the blocks of the present one below a height, or up to the first that does not read. The present
+/// one is set aside. Gives its name.
 pub(crate) fn begin_anew(
     logs: &BlockLogWriter,
     dir: &ChainDir,
     identity: &Identity,
-    (damaged, report): (BlockLog, &Report),
+    (present, end): (BlockLog, u64),
+    because: SetAside,
 ) -> Result<String, OpenChainError> {
     let (copy, _) = logs.open(&dir.blocks_anew()?, identity.clone())?;
-    let first_lost = report.damage.iter().map(|damage| damage.first).min().unwrap_or(u64::MAX);
-    for height in 1..first_lost {
-        let Ok(Some(entry)) = damaged.read(height) else { break };
+    for height in 1..end {
+        let Ok(Some(entry)) = present.read(height) else { break };
         let appended = copy.append(height, entry.block, entry.certificate);
         appended.map_err(|Refused { reason, .. }| OpenChainError::Repair(reason.to_string()))?;
     }
@@ -48,6 +49,6 @@ pub(crate) fn begin_anew(
     if let Some(error) = copy.failure() {
         return Err(OpenChainError::Repair(error.to_string()));
     }
-    drop((copy, damaged));
-    Ok(dir.replace_blocks()?)
+    drop((copy, present));
+    Ok(dir.replace_blocks(because)?)
 }

@@ -28,6 +28,12 @@ pub enum OpenDirError {
         /// The one content this build accepts.
         supported: &'static str,
     },
+    /// No node ever kept anything there.
+    #[error("{} is no data folder of a node: it has no file FORMAT", path.display())]
+    NoData {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The chain has another genesis than the one it was started with.
     #[error("data folder holds another genesis of {chain_id}")]
     OtherGenesis {
@@ -61,10 +67,37 @@ pub struct ChainDir {
     path: PathBuf,
 }
 
+/// Why a block log is put aside, which its folder's name says from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetAside {
+    /// It is damaged.
+    Damaged,
+    /// The operator cut it.
+    RolledBack,
+}
+
+impl SetAside {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::RolledBack => "rolled-back",
+        }
+    }
+}
+
 impl DataDir {
     /// Opens the folder, creating what is missing, and locks it.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, OpenDirError> {
         Self::lock(path.into(), None)
+    }
+
+    /// Opens a folder that a node has used, and locks it.
+    pub fn open_existing(path: impl Into<PathBuf>) -> Result<Self, OpenDirError> {
+        let path = path.into();
+        if !path.join("FORMAT").is_file() {
+            return Err(OpenDirError::NoData { path });
+        }
+        Self::lock(path, None)
     }
 
     /// A new folder under the system's temporary one, deleted with its content when this is dropped.
@@ -171,8 +204,8 @@ impl ChainDir {
 
     /// Puts the log of [`Self::blocks_anew`] in the place of the present one, which is kept under the name that is given
     /// back. Neither may be open.
-    pub fn replace_blocks(&self) -> Result<String, FileError> {
-        let name = |number: u32| format!("blocks.damaged-{number}");
+    pub fn replace_blocks(&self, because: SetAside) -> Result<String, FileError> {
+        let name = |number: u32| format!("blocks.{}-{number}", because.name());
         let free = |name: &String| !self.path.join(name).exists();
         let aside = (1..).map(name).find(free).unwrap_or_default();
         let rename = |from: PathBuf, to: PathBuf| {
@@ -272,6 +305,16 @@ mod tests {
         for chain_id in ["", "..", "a/b", "A"] {
             assert!(matches!(data.chain(chain_id), Err(OpenDirError::InvalidChainId { .. })), "{chain_id:?}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_no_node_has_used_is_not_made_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        assert_eq!(DataDir::open_existing(&path).unwrap_err(), OpenDirError::NoData { path: path.clone() });
+        assert!(!path.exists());
+        drop(DataDir::open(&path).unwrap());
+        DataDir::open_existing(&path).unwrap();
     }
 
     #[test]

@@ -38,6 +38,15 @@ pub struct Found {
     pub unsent: usize,
 }
 
+/// Reads a guard that nobody writes, and changes nothing. `journal_end` is as for [`GuardWriter::open`].
+pub fn read(path: &Path, journal_end: Option<u64>) -> Result<Found, OpenError> {
+    if !path.exists() {
+        return Ok(Found { marks: Marks::new(), complete: true, unsent: 0 });
+    }
+    let scan = guard::scan(&files::read(path)?, journal_end)?;
+    Ok(Found { marks: scan.marks, complete: scan.complete, unsent: scan.unsent })
+}
+
 /// Owns the thread; dropping it writes what is queued.
 #[derive(Debug)]
 pub struct GuardWriter {
@@ -81,12 +90,7 @@ impl GuardWriter {
         journal_end: Option<u64>,
         amend: impl FnOnce(&mut Found),
     ) -> Result<(Self, Found), OpenError> {
-        let mut found = if path.exists() {
-            let scan = guard::scan(&files::read(path)?, journal_end)?;
-            Found { marks: scan.marks, complete: scan.complete, unsent: scan.unsent }
-        } else {
-            Found { marks: Marks::new(), complete: true, unsent: 0 }
-        };
+        let mut found = read(path, journal_end)?;
         amend(&mut found);
         let shared = Arc::new(Shared { marks: Mutex::new(found.marks.clone()), ..Shared::default() });
         let file = begin(path, &found.marks)?;

@@ -7,6 +7,7 @@
 //! <dir>/journal/<number>.journal    one journal per node, group commit   (docs/formats/journal.md)
 //! <dir>/chains/<chain id>/genesis   the genesis document
 //! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
+//! <dir>/reserve                     room that is given up when there is no other
 //! <dir>/index/                      rebuildable, every value sealed, on fjall or sled
 //! ```
 //!
@@ -24,6 +25,7 @@
 
 pub mod block_log;
 mod data_dir;
+pub mod disk;
 mod error;
 pub mod failpoint;
 mod files;
@@ -34,7 +36,7 @@ mod keys;
 mod registry;
 mod threads;
 
-pub use data_dir::{ChainDir, DataDir, OpenDirError};
+pub use data_dir::{ChainDir, DataDir, OpenDirError, SetAside};
 pub use error::{FileError, OpenError};
 pub use keys::KeyLocks;
 pub use registry::RegistryDir;

@@ -6,6 +6,7 @@
 //! - The journal is trimmed only up to blocks that are flushed in their chain's log.
 //! - A node opens with every chain that can be opened; one that cannot is named and takes no other with it.
 
+mod disk;
 mod hosting;
 mod node;
 mod peers;
@@ -13,6 +14,7 @@ mod resume;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use disk::{DiskWatch, Look, Probe};
 pub use hosting::RemoveChainError;
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};
 pub use peers::NodePeers;

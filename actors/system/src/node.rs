@@ -10,7 +10,7 @@ use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
 use catenary_replica::note_losses;
 use catenary_runtime::{
-    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
+    Capacities, ChainDefinition, ChainJournal, ChainMailbox, Door, Executors, Home, IndexWriter, NodeParts,
     Reasons, Supervisor, chain_tag,
 };
 use catenary_store::{
@@ -90,11 +90,31 @@ pub enum OpenNodeError {
     Thread(#[from] std::io::Error),
 }
 
+impl OpenNodeError {
+    /// Whether freeing space on the disk would help.
+    pub fn is_disk_full(&self) -> bool {
+        let file = match self {
+            Self::Guard(OpenError::File(error))
+            | Self::Journal(OpenError::File(error))
+            | Self::File(error)
+            | Self::Index(IndexError::File(error)) => error,
+            Self::KeyInUse { .. } | Self::Guard(_) | Self::Journal(_) | Self::Index(_) | Self::Thread(_) => {
+                return false;
+            }
+        };
+        file.is_disk_full()
+    }
+}
+
 /// What a node has done since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NodeStats {
     /// Flushes of journal and block logs.
     pub fsyncs: u64,
+    /// Bytes written to the journal.
+    pub journal_bytes: u64,
+    /// Bytes written to block logs.
+    pub block_log_bytes: u64,
     /// Blocks written to block logs.
     pub blocks: u64,
     /// Messages sent to other nodes.
@@ -121,6 +141,8 @@ impl NodeStats {
     fn zip(self, other: Self, with: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             fsyncs: with(self.fsyncs, other.fsyncs),
+            journal_bytes: with(self.journal_bytes, other.journal_bytes),
+            block_log_bytes: with(self.block_log_bytes, other.block_log_bytes),
             blocks: with(self.blocks, other.blocks),
             messages_sent: with(self.messages_sent, other.messages_sent),
             messages_dropped: with(self.messages_dropped, other.messages_dropped),
@@ -138,6 +160,7 @@ pub struct Node {
     index: IndexWriter,
     arbiters: Vec<Arbiter>,
     homes: Vec<Home>,
+    door: Door,
     /// Held as long as the node may sign.
     pub(crate) keys: KeyLocks,
     pub(crate) hosted: Hosted,
@@ -211,6 +234,7 @@ impl Node {
         let arbiters: Vec<_> = (0..config.arbiters).map(|_| Arbiter::new()).collect();
         let homes = homes(&platform, config.capacities, &arbiters);
         let index_writer = IndexWriter::start(&platform)?;
+        let door = Door::default();
         let parts = Arc::new(NodeParts {
             platform: platform.clone(),
             data: config.data,
@@ -224,6 +248,7 @@ impl Node {
             index_writer: index_writer.clone(),
             executors: Arc::new(Executors::start(&platform, config.executors)?),
             homes: homes.clone(),
+            door: door.clone(),
         });
         let supervisor = Supervisor::new(parts.clone(), chains)?;
         supervisor_slot.get_or_init(|| supervisor.clone());
@@ -235,6 +260,7 @@ impl Node {
             index: index_writer,
             arbiters,
             homes,
+            door,
             keys,
             hosted,
             parts,
@@ -264,6 +290,11 @@ impl Node {
     pub fn failure(&self) -> Option<JournalError> {
         let guard = self.guard.guard().failure().map(JournalError::File);
         self.journal.journal().failure().or(guard)
+    }
+
+    /// Whether the node takes submissions.
+    pub fn door(&self) -> &Door {
+        &self.door
     }
 
     /// The chains, in the order of the configuration and then of [`Self::add`].
@@ -308,6 +339,8 @@ impl Node {
         let links = self.supervisor.link_stats();
         NodeStats {
             fsyncs: journal.fsyncs + logs.fsyncs + self.guard.guard().fsyncs(),
+            journal_bytes: journal.bytes,
+            block_log_bytes: logs.bytes,
             blocks: logs.blocks,
             messages_sent: links.sent,
             messages_dropped: links.dropped,

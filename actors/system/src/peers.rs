@@ -9,7 +9,7 @@ use catenary_runtime::Supervisor;
 use catenary_types::ChainId;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::{task::AbortHandle, time::sleep};
@@ -21,6 +21,8 @@ const ASK_INTERVAL: Duration = Duration::from_secs(2);
 pub struct NodePeers {
     _peers: Peers,
     asking: AbortHandle,
+    supervisor: Supervisor,
+    numbers: Arc<Numbers>,
 }
 
 impl NodePeers {
@@ -30,15 +32,23 @@ impl NodePeers {
         let trust = config.trust.clone();
         let mut asked = Asked { supervisor: node.supervisor().clone(), answers: BTreeMap::new() };
         asked.ask(&trust).await;
-        let (supervisor, numbers) = (node.supervisor().clone(), Numbers::default());
-        let peers = Peers::start(config, move |link| connect(&supervisor, &numbers, link))?;
+        let (supervisor, numbers) = (node.supervisor().clone(), Arc::new(Numbers::default()));
+        let (to, known) = (supervisor.clone(), numbers.clone());
+        let peers = Peers::start(config, move |link| connect(&to, &known, link))?;
         let asking = tokio::spawn(async move {
             loop {
                 sleep(ASK_INTERVAL).await;
                 asked.ask(&trust).await;
             }
         });
-        Ok(Self { _peers: peers, asking: asking.abort_handle() })
+        Ok(Self { _peers: peers, asking: asking.abort_handle(), supervisor, numbers })
+    }
+
+    /// Every node that ever had a link, and whether it has one now.
+    pub fn links(&self) -> BTreeMap<PublicKey, bool> {
+        let connected: BTreeSet<_> = self.supervisor.connected().into_iter().map(|peer| peer.0).collect();
+        let numbers = self.numbers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.iter().map(|(node, peer)| (*node, connected.contains(&peer.0))).collect()
     }
 }
 

@@ -192,6 +192,16 @@ impl Bank {
         &self.chain_id
     }
 
+    /// The genesis document.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The code that the first validator runs.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new((self.apps)(0))
+    }
+
     /// The key with which a validator votes.
     pub fn validator_key(&self, validator: usize) -> SigningKey {
         SigningKey::from_seed(&validator_seed(self.chain_id.name(), validator))

@@ -62,11 +62,13 @@ pub enum RefusalReason {
     Busy,
     /// The chain is halted on this node.
     Halted,
+    /// The node has too little room on its disk to take more. Try again later, or elsewhere.
+    DiskFull,
 }
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MalformedEnvelope,
         Self::TooLarge,
         Self::WrongChain,
@@ -79,6 +81,7 @@ impl RefusalReason {
         Self::Redundant,
         Self::Busy,
         Self::Halted,
+        Self::DiskFull,
     ];
 
     /// The published name.
@@ -96,11 +99,12 @@ impl RefusalReason {
             Self::Redundant => "REDUNDANT",
             Self::Busy => "BUSY",
             Self::Halted => "HALTED",
+            Self::DiskFull => "DISK_FULL",
         }
     }
 
     /// Whether the same envelope may be taken later.
     pub fn may_retry(self) -> bool {
-        matches!(self, Self::Busy | Self::Halted)
+        matches!(self, Self::Busy | Self::Halted | Self::DiskFull)
     }
 }

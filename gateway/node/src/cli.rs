@@ -4,6 +4,7 @@ use crate::{
     bench::{self, Workload},
     chains::{self, ChainCommand},
     cluster::ClusterConfig,
+    debug::{self, DebugCommand},
     demo::{self, Links, Options, Silence, parse_freeze},
     node, operate, pki,
     testnet::{self, Testnet},
@@ -66,6 +67,9 @@ enum Command {
     Chain(ChainCommand),
     /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
     ResumeVoting(ResumeVotingArgs),
+    /// Look into, mend and copy the data folder of a node that does not run.
+    #[command(subcommand)]
+    Debug(DebugCommand),
 }
 
 #[derive(Debug, Args)]
@@ -344,6 +348,7 @@ pub fn main() -> ExitCode {
             run_verify(orders.as_deref(), months, &evidence)
         }
         Command::ResumeVoting(args) => run_resume_voting(&args),
+        Command::Debug(command) => debug::run(&command),
         Command::Testnet(args) => run_testnet(args),
         Command::Join(args) => run_join(&args),
         Command::Bench(args) => run_bench(args),

@@ -12,6 +12,7 @@ use crate::{
     network,
     node::config::{
         ApiSection, ChainSection, NodeFile, NodeSection, PeerSection, PeersSection, RouterSection,
+        disk_reserve_mib,
     },
     pki::Authority,
 };
@@ -222,6 +223,7 @@ fn node_file(
             key: "keys/node.key".into(),
             validator_key: Some("keys/validator.key".into()),
             registry,
+            disk_reserve_mib: disk_reserve_mib(),
         },
         peers: PeersSection {
             listen: peers,
@@ -232,6 +234,7 @@ fn node_file(
         },
         api: ApiSection { listen: api },
         chains,
+        metrics: None,
         router,
     }
 }
@@ -340,14 +343,16 @@ fn write(path: &Path, content: &[u8]) -> Result<()> {
 fn toml(file: &NodeFile) -> String {
     let quoted = |text: &dyn std::fmt::Display| format!("{:?}", text.to_string());
     let path = |path: &Path| quoted(&path.display());
-    let NodeFile { node, peers, api, chains, router } = file;
+    // Monitoring is off in a test network.
+    let NodeFile { node, peers, api, chains, metrics: _, router } = file;
     let mut text = format!(
         "# `catenary config explain` says what each key means; CATENARY__API__LISTEN replaces api.listen, and so on.\n\
          # Paths are relative to this file.\n\n\
          [node]\ndata = {}\nkey = {}\n# Votes on every chain whose validators name it.\nvalidator_key = {}\n\
          # Its committee creates further chains, which run here too.\nregistry = {}\n\n\
          [peers]\nlisten = {}\ncertificate = {}\ntls_key = {}\nrevoked = {}\n\n\
-         # For clients; without TLS.\n[api]\nlisten = {}\n",
+         # For clients; without TLS.\n[api]\nlisten = {}\n\n\
+         # For Prometheus: /metrics, /healthz and /readyz.\n# [metrics]\n# listen = \"127.0.0.1:7102\"\n",
         path(&node.data),
         path(&node.key),
         path(node.validator_key.as_deref().unwrap_or(Path::new(""))),

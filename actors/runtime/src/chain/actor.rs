@@ -6,6 +6,7 @@ use crate::{
     host::Host,
     index_writer::IndexWriter,
     journal::ChainJournal,
+    meter::ChainMeter,
     peer::PeerLinks,
     reader::Reader,
     supervisor::Watch,
@@ -69,6 +70,7 @@ pub(crate) struct ChainActor {
     peers: Vec<Peer>,
     pub(super) reader: Reader,
     view: GroupView,
+    pub(super) meter: Arc<ChainMeter>,
     /// Peers whose request for blocks is being answered; each gets one answer at a time.
     pub(super) serving: BTreeSet<Peer>,
     pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
@@ -93,6 +95,7 @@ pub(crate) struct ChainParts {
     pub(crate) peers: Vec<Peer>,
     pub(crate) reader: Reader,
     pub(crate) view: GroupView,
+    pub(crate) meter: Arc<ChainMeter>,
     pub(crate) watch: Watch,
 }
 
@@ -109,6 +112,7 @@ impl ChainActor {
             peers: parts.peers,
             reader: parts.reader,
             view: parts.view,
+            meter: parts.meter,
             serving: BTreeSet::new(),
             replies: BTreeMap::new(),
             next_ticket: 0,
@@ -121,6 +125,7 @@ impl ChainActor {
     }
 
     fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        self.meter.input(&input);
         let Step { journal, effects } = self.replica.step(self.timer.now(), input);
         for block in journal {
             reached(Failpoint::AppendBody);
@@ -129,6 +134,7 @@ impl ChainActor {
             }
         }
         for effect in effects {
+            self.meter.effect(&effect);
             if let Err(reason) = self.run_effect(effect, ctx) {
                 return self.fail(reason, ctx);
             }

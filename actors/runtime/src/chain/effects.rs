@@ -74,6 +74,7 @@ impl ChainActor {
             reached(Failpoint::BlocksServed);
             actor.serving.remove(&peer);
             let blocks = blocks.unwrap_or_default();
+            actor.meter.served(blocks.len());
             let chain_id = &actor.replica.tip().chain_id;
             actor.links.send(chain_id, Recipients::One(peer), &PeerMessage::Blocks(blocks));
         }));

@@ -3,9 +3,11 @@
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
     consensus::{ConsensusActor, ConsensusMessage},
+    door::Door,
     executor::Lane,
     feed::Feed,
     host::Host,
+    meter::{ChainMeter, ChainStats},
     reader::Reader,
     verification::GroupView,
 };
@@ -29,7 +31,11 @@ use tokio::sync::oneshot;
 type Answer<T> = Result<T, GatewayError>;
 
 /// Where a chain's running parts are, if it runs. Outlives stops and restarts.
-pub struct Slot(RwLock<Occupant>);
+pub struct Slot {
+    occupant: RwLock<Occupant>,
+    meter: Arc<ChainMeter>,
+    door: Door,
+}
 
 enum Occupant {
     /// The chain runs.
@@ -61,18 +67,24 @@ pub struct ChainMailbox {
 }
 
 impl Slot {
-    /// A slot whose chain has not started.
-    pub(crate) fn empty() -> Arc<Self> {
-        Arc::new(Self(RwLock::new(Occupant::Halted { reason: "it has not started yet".into(), last: None })))
+    /// A slot whose chain has not started, on a node with this door.
+    pub(crate) fn empty(door: Door) -> Arc<Self> {
+        let halted = Occupant::Halted { reason: "it has not started yet".into(), last: None };
+        Arc::new(Self { occupant: RwLock::new(halted), meter: Arc::default(), door })
+    }
+
+    /// The counters of the chain, over all its lives.
+    pub(crate) fn meter(&self) -> Arc<ChainMeter> {
+        self.meter.clone()
     }
 
     pub(crate) fn occupy(&self, running: Running) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(Arc::new(running));
+        *self.occupant.write().unwrap_or_else(PoisonError::into_inner) = Occupant::Running(Arc::new(running));
     }
 
     /// Tells the chain and its consensus group to stop, ends all subscriptions, closes the chain's lane and remembers why it stopped.
     pub(crate) fn stop(&self, reason: &str, last: Option<ChainStatus>) {
-        let mut occupant = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut occupant = self.occupant.write().unwrap_or_else(PoisonError::into_inner);
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
             running.chain.do_send(ChainMessage::Stop);
@@ -83,14 +95,14 @@ impl Slot {
     }
 
     pub(crate) fn running(&self) -> Answer<Arc<Running>> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.occupant.read().unwrap_or_else(PoisonError::into_inner) {
             Occupant::Running(running) => Ok(running.clone()),
             Occupant::Halted { reason, .. } => Err(GatewayError::Unavailable(reason.clone())),
         }
     }
 
     fn last_seen(&self) -> Option<ChainStatus> {
-        match &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.occupant.read().unwrap_or_else(PoisonError::into_inner) {
             Occupant::Running(_) => None,
             Occupant::Halted { reason, last } => last.clone().map(|status| ChainStatus {
                 activity: Activity::Halted { reason: reason.clone() },
@@ -124,8 +136,18 @@ impl ChainMailbox {
         answer.await.map_err(gone)
     }
 
+    /// What the chain has done on this node since the process started.
+    pub fn stats(&self) -> ChainStats {
+        self.slot.meter.stats()
+    }
+
     /// Submits envelopes; one answer each, in order.
     pub async fn submit(&self, envelopes: Vec<Vec<u8>>) -> Answer<Vec<SubmitOutcome>> {
+        if let Some(refusal) = self.slot.door.refusal() {
+            let outcomes = vec![SubmitOutcome::Refused(refusal); envelopes.len()];
+            self.slot.meter.outcomes(&outcomes);
+            return Ok(outcomes);
+        }
         let (reply, answer) = oneshot::channel();
         self.send(ChainMessage::Submit { envelopes, reply })?;
         answer.await.map_err(gone)

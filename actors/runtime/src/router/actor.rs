@@ -1,5 +1,6 @@
 //! The actix side of the router.
 
+use super::meter::RouterMeter;
 use crate::timer::Timer;
 use actix::{Actor, ActorContext, Context, Handler, Message, SpawnHandle};
 use catenary_links::ChainClient;
@@ -28,17 +29,25 @@ pub(crate) struct RouterActor {
     /// The stream of each chain.
     pub(super) streams: BTreeMap<usize, SpawnHandle>,
     timer: Timer,
+    meter: Arc<RouterMeter>,
 }
 
 impl RouterActor {
-    pub(super) fn new(platform: Platform, relay: Relay, chains: Vec<Arc<dyn ChainClient>>) -> Self {
-        Self { relay, chains, streams: BTreeMap::new(), timer: Timer::new(platform) }
+    pub(super) fn new(
+        platform: Platform,
+        relay: Relay,
+        chains: Vec<Arc<dyn ChainClient>>,
+        meter: Arc<RouterMeter>,
+    ) -> Self {
+        Self { relay, chains, streams: BTreeMap::new(), timer: Timer::new(platform), meter }
     }
 
     pub(super) fn take_step(&mut self, input: Input, ctx: &mut Context<Self>) {
+        self.meter.input(&input);
         for effect in self.relay.step(self.timer.now(), input) {
             self.run_effect(effect, ctx);
         }
+        self.meter.waiting(self.relay.backlog());
         self.arm(ctx);
     }
 

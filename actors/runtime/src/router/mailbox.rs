@@ -1,6 +1,9 @@
 //! The public handle of a router.
 
-use super::actor::{RouterActor, RouterMessage};
+use super::{
+    actor::{RouterActor, RouterMessage},
+    meter::{RouterMeter, RouterStats},
+};
 use crate::home::Home;
 use actix::Addr;
 use catenary_links::ChainClient;
@@ -12,6 +15,7 @@ use tokio::sync::oneshot;
 /// A running router; it stops when this is dropped.
 pub struct Router {
     address: Addr<RouterActor>,
+    meter: Arc<RouterMeter>,
 }
 
 impl Router {
@@ -22,9 +26,17 @@ impl Router {
         chains: Vec<Arc<dyn ChainClient>>,
     ) -> Result<Self, ConfigError> {
         let relay = Relay::new(config)?;
+        let meter = Arc::new(RouterMeter::of(chains.len()));
+        let counters = meter.clone();
         let platform = home.platform().clone();
-        let address = home.start(home.capacities().router, move || RouterActor::new(platform, relay, chains));
-        Ok(Self { address })
+        let address =
+            home.start(home.capacities().router, move || RouterActor::new(platform, relay, chains, counters));
+        Ok(Self { address, meter })
+    }
+
+    /// What the router saw and has to do.
+    pub fn stats(&self) -> RouterStats {
+        self.meter.stats()
     }
 }
 

@@ -6,5 +6,7 @@
 mod actor;
 mod effects;
 mod mailbox;
+mod meter;
 
 pub use mailbox::Router;
+pub use meter::{PacketStats, RouterStats};

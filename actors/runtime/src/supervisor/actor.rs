@@ -138,7 +138,7 @@ impl SupervisorActor {
 
     fn add(&mut self, definition: ChainDefinition, journal: ChainJournal) {
         let chain_id = definition.chain_id.clone();
-        let slot = Slot::empty();
+        let slot = Slot::empty(self.parts.door.clone());
         let home = self.slots.insert(chain_id.clone(), slot.clone());
         let supervised = Supervised {
             slot,
@@ -243,6 +243,7 @@ impl SupervisorActor {
             peers: self.links.peers(),
             reader: reader.clone(),
             view: view.clone(),
+            meter: chain.slot.meter(),
             watch: watch(),
         };
         let address = home.start(capacities.chain, move || ChainActor::new(parts));

@@ -3,6 +3,7 @@
 use super::actor::{ChainDefinition, Reasons, SupervisorActor, SupervisorMessage};
 use crate::{
     chain::{ChainMailbox, Slots},
+    door::Door,
     executor::Executors,
     home::Home,
     index_writer::IndexWriter,
@@ -46,6 +47,8 @@ pub struct NodeParts {
     pub executors: Arc<Executors>,
     /// Where actors run; chains are spread over them.
     pub homes: Vec<Home>,
+    /// Whether submissions are taken.
+    pub door: Door,
 }
 
 /// A node's chains: starts them, stops them, restarts what falls. Cheap to clone.
@@ -72,6 +75,11 @@ impl Supervisor {
     /// Connects the node with another one. The link lasts until either drops its end.
     pub fn connect(&self, peer: Peer, end: WireEnd) {
         self.address.do_send(SupervisorMessage::Connect { peer, end });
+    }
+
+    /// The peers that have a link now.
+    pub fn connected(&self) -> Vec<Peer> {
+        self.links.peers()
     }
 
     /// What the links of the node carried.

@@ -8,11 +8,14 @@
 //! The journal holds what is not flushed yet, so nothing waits for a block log; its owner trims the journal when
 //! [`Event::Flushed`] says how far a log has come. An error of a log is final and stops that chain only.
 
+mod copy;
 mod log;
 mod open;
 #[cfg(test)]
 mod tests;
 mod writer;
+
+pub use copy::{CopyError, CopyReader, CopyWriter};
 
 use crate::{FileError, threads};
 use catenary_journal::block_log::{Cause, Entry, PartTooLarge};

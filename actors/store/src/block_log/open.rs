@@ -6,6 +6,7 @@ use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{FileError, OpenError};
 use catenary_journal::block_log::{Identity, Repair, Report, Scan, Scanner, SegmentWriter};
+use catenary_platform::Platform;
 use std::fs::OpenOptions;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,18 +26,11 @@ impl BlockLogWriter {
         create: Create,
     ) -> Result<(BlockLog, Report), OpenError> {
         files::create_dir(dir)?;
-        let scan = scan(dir, &identity)?;
+        let mut scan = scan(dir, &identity)?;
         repair(dir, &scan.repair)?;
-        let last = scan.blocks.last().map_or(0, |block| block.height);
-        let lost = scan.report.damage.iter().map(|damage| damage.last.unwrap_or(damage.first)).max();
-        let mut found = Found {
-            blocks: scan.blocks,
-            damage: scan.report.damage.clone(),
-            next_height: last.max(lost.unwrap_or(0)) + 1,
-            output: Output { create, open: None, start: identity.first_chain_hash(), buffer: Vec::new() },
-            failure: Some(BlockLogError::EndUnknown),
-        };
-        if let Some(end) = scan.end {
+        let end = scan.end.take();
+        let (mut found, report) = found(scan, &identity, create);
+        if let Some(end) = end {
             found.next_height = end.next_height;
             found.failure = None;
             found.output.start = end.chain_hash;
@@ -51,12 +45,42 @@ impl BlockLogWriter {
         }
         let log = Arc::new(Log::new(identity, dir, self.config.segment_bytes, found));
         let (platform, commands) = (self.platform.clone(), self.commands.clone());
-        Ok((BlockLog { platform, log, commands }, scan.report))
+        Ok((BlockLog { platform, log, commands }, report))
     }
 }
 
+impl BlockLog {
+    /// Opens the log of a chain that nobody writes, verifies all of it, and changes nothing: a torn tail is left as it is, and
+    /// appends are refused.
+    pub fn read_only(dir: &Path, identity: Identity) -> Result<(Self, Report), OpenError> {
+        let mut scan = scan(dir, &identity)?;
+        let end = scan.end.take();
+        let (mut found, report) = found(scan, &identity, Box::new(files::create_new));
+        found.next_height = end.map_or(found.next_height, |end| end.next_height);
+        found.failure = Some(BlockLogError::Closed);
+        let log = Arc::new(Log::new(identity, dir, 0, found));
+        // Nobody takes commands from it.
+        let (commands, _) = crossbeam_channel::bounded(1);
+        Ok((Self { platform: Platform::default(), log, commands }, report))
+    }
+}
+
+/// What a scan found of a log whose end is not known.
+fn found(scan: Scan, identity: &Identity, create: Create) -> (Found, Report) {
+    let last = scan.blocks.last().map_or(0, |block| block.height);
+    let lost = scan.report.damage.iter().map(|damage| damage.last.unwrap_or(damage.first)).max();
+    let found = Found {
+        blocks: scan.blocks,
+        damage: scan.report.damage.clone(),
+        next_height: last.max(lost.unwrap_or(0)) + 1,
+        output: Output { create, open: None, start: identity.first_chain_hash(), buffer: Vec::new() },
+        failure: Some(BlockLogError::EndUnknown),
+    };
+    (found, scan.report)
+}
+
 fn scan(dir: &Path, identity: &Identity) -> Result<Scan, OpenError> {
-    let first_heights = files::list_numbered(dir, EXTENSION)?;
+    let first_heights = if dir.is_dir() { files::list_numbered(dir, EXTENSION)? } else { Vec::new() };
     let mut scanner = Scanner::new(identity.clone(), first_heights.iter().copied());
     for &first in &first_heights {
         scanner.segment(first, &files::read(&files::numbered(dir, first, EXTENSION))?)?;

@@ -261,3 +261,42 @@ fn copy_of(dir: &Path) -> TempDir {
     }
     copy
 }
+
+#[test]
+fn a_log_that_is_only_read_stays_as_it_is() {
+    let folder = sample();
+    let last = files::numbered(folder.path(), 9, "blocks");
+    let whole = fs::read(&last).unwrap();
+    // What a crash leaves of the last write.
+    fs::write(&last, &whole[..whole.len() - 100]).unwrap();
+    let (log, report) = BlockLog::read_only(folder.path(), identity("one")).unwrap();
+    assert!(report.torn.is_some() && report.is_clean(), "{report}");
+    assert_eq!(heights(&log, 1), (1..=9).collect::<Vec<_>>());
+    let (ten, certificate) = block(10);
+    let refused = log.append(10, ten, certificate).unwrap_err();
+    assert_eq!(refused.reason, RefusedReason::Failed(BlockLogError::Closed));
+    assert_eq!(fs::read(&last).unwrap().len(), whole.len() - 100);
+}
+
+#[test]
+fn a_copy_of_blocks_is_read_back_whole_or_refused() {
+    let folder = sample();
+    let (log, _) = BlockLog::read_only(folder.path(), identity("one")).unwrap();
+    let path = folder.path().join("copy");
+    let before = log.read(3).unwrap().unwrap().chain_hash;
+    let mut writer = CopyWriter::create(&path, identity("one"), 4, before).unwrap();
+    let entries: Vec<_> = log.iter(4).map(|entry| entry.unwrap()).collect();
+    entries.iter().for_each(|entry| writer.append(entry).unwrap());
+    assert!(!path.exists(), "it has no name before it is whole");
+    writer.finish().unwrap();
+    let read = |path: &Path| CopyReader::open(path)?.collect::<Result<Vec<_>, _>>();
+    assert_eq!(read(&path).unwrap(), entries);
+
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(read(&path), Err(CopyError::Cut { path: path.clone(), height: 10 }));
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() - 200] ^= 1;
+    fs::write(&path, &flipped).unwrap();
+    assert!(matches!(read(&path), Err(CopyError::Content { .. })));
+}

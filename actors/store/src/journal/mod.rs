@@ -18,6 +18,8 @@ mod open;
 mod tests;
 mod writer;
 
+pub use open::read;
+
 use crate::FileError;
 use catenary_journal::journal::{ChainTag, PAYLOAD_BYTES_MAX, Record, RecordTooLarge};
 use catenary_platform::{Platform, Running};
@@ -85,6 +87,13 @@ pub enum JournalError {
     /// A completion panicked, so it is not known what the rest of the node believes.
     #[error("a completion of the journal panicked")]
     CompletionPanicked,
+}
+
+impl JournalError {
+    /// Whether freeing space on the disk would help.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::File(error) if error.is_disk_full())
+    }
 }
 
 /// Why an append was not queued.

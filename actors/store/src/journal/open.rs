@@ -5,7 +5,7 @@ use super::{Config, Journal, JournalWriter, Shared};
 use crate::failpoint::{Failpoint, reached};
 use crate::files::{self, Create};
 use crate::{OpenError, threads};
-use catenary_journal::journal::{JournalId, Record, Repair, Report, Scanner};
+use catenary_journal::journal::{JournalId, Record, Repair, Report, Scan, Scanner};
 use catenary_platform::Platform;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
@@ -50,12 +50,7 @@ impl JournalWriter {
     ) -> Result<(Self, Vec<Record>, Report), OpenError> {
         files::create_dir(dir)?;
         let files = Files::new(dir, create);
-        let numbers = files.list()?;
-        let mut scanner = Scanner::new(numbers.iter().copied());
-        for &number in &numbers {
-            scanner.segment(number, &files::read(&files.path(number))?)?;
-        }
-        let scan = scanner.finish();
+        let scan = scan(&files)?;
         for step in &scan.repair {
             match *step {
                 Repair::Truncate { segment, length } => files::truncate(&files.path(segment), length)?,
@@ -67,9 +62,7 @@ impl JournalWriter {
             reached(Failpoint::JournalRepaired);
         }
 
-        // A journal that is empty is none: it may be all that is left of one.
-        let whole = scan.report.is_clean() && scan.next.batch > 0;
-        note(&scan.report, whole.then_some(scan.next.batch));
+        note(&scan.report, end(&scan));
         let shared = Arc::new(Shared::default());
         let id = scan.next.journal.unwrap_or_else(draw_id);
         let platform = platform.clone();
@@ -81,6 +74,29 @@ impl JournalWriter {
         let journal = Journal { platform, shared, commands, hurry };
         Ok((Self { journal, running: Some(running) }, scan.records, scan.report))
     }
+}
+
+/// Reads a journal that nobody writes, and changes nothing: every record that is there, what is wrong with it, and the number
+/// of the first batch that it does not have, if it is there and whole.
+pub fn read(dir: &Path) -> Result<(Vec<Record>, Report, Option<u64>), OpenError> {
+    let scan = scan(&Files::new(dir, Box::new(files::create_new)))?;
+    let end = end(&scan);
+    Ok((scan.records, scan.report, end))
+}
+
+fn scan(files: &Files) -> Result<Scan, OpenError> {
+    let numbers = files.list()?;
+    let mut scanner = Scanner::new(numbers.iter().copied());
+    for &number in &numbers {
+        scanner.segment(number, &files::read(&files.path(number))?)?;
+    }
+    Ok(scanner.finish())
+}
+
+/// The first batch that a whole journal does not have. A journal that is empty is none: it may be all that is left of one.
+fn end(scan: &Scan) -> Option<u64> {
+    let whole = scan.report.is_clean() && scan.next.batch > 0;
+    whole.then_some(scan.next.batch)
 }
 
 /// Sixteen bytes that no peer can guess and no other journal has: the standard library seeds its hashers from

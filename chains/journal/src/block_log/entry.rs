@@ -154,7 +154,7 @@ pub(super) fn next_head(identity: &Identity, first_height: u64, segment: &[u8], 
         .unwrap_or(segment.len())
 }
 
-fn decode_head(identity: &Identity, first_height: u64, offset: u64, bytes: &[u8]) -> Option<Head> {
+pub(super) fn decode_head(identity: &Identity, first_height: u64, offset: u64, bytes: &[u8]) -> Option<Head> {
     let bytes = bytes.get(..HEAD_LEN)?;
     if !bytes.starts_with(MAGIC) {
         return None;
@@ -175,7 +175,7 @@ fn decode_head(identity: &Identity, first_height: u64, offset: u64, bytes: &[u8]
     fits.then_some(Head { block_len, certificate_len, height, flushed, previous, chain_hash })
 }
 
-fn check_body<'a>(head: &Head, body: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+pub(super) fn check_body<'a>(head: &Head, body: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     let (block, rest) = body.split_at_checked(head.block_len)?;
     let (certificate, padding) = rest.split_at_checked(head.certificate_len)?;
     let hash = chain_hash(head.previous, head.height, block, certificate);

@@ -15,6 +15,7 @@
 
 mod entry;
 mod header;
+mod reader;
 mod report;
 mod scan;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod writer;
 
 pub use entry::{Entry, EntryError, decode_entry};
 pub use header::{CHAIN_ID_BYTES_MAX, Identity, InvalidChainId, VERSION};
+pub use reader::{SegmentError, SegmentReader};
 pub use report::{Cause, Damage, Repair, Report, TornTail};
 pub use scan::{End, Located, Scan, Scanner};
 pub use writer::{PartTooLarge, SegmentWriter};

@@ -259,6 +259,52 @@ fn bytes_are_pinned() {
     assert_eq!(hex::encode(&disk[&4]), include_str!("../../fixtures/block-log-segment-4.hex").trim());
 }
 
+/// All entries of a copy, read one by one.
+fn copied(bytes: &[u8]) -> Result<Vec<Block>, SegmentError> {
+    let cut = |height| SegmentError::Entry { height, error: EntryError::Cut };
+    let (header, mut rest) = bytes.split_at_checked(SegmentReader::HEADER_LEN).ok_or(cut(0))?;
+    let mut reader = SegmentReader::begin(header)?;
+    let mut blocks = Vec::new();
+    while !rest.is_empty() {
+        let length = reader.entry_len(rest.get(..SegmentReader::HEAD_LEN).ok_or(cut(0))?)?;
+        let (entry, after) = rest.split_at_checked(length).ok_or(cut(0))?;
+        let entry = reader.entry(entry)?;
+        blocks.push((entry.height, entry.block, entry.certificate));
+        rest = after;
+    }
+    Ok(blocks)
+}
+
+#[test]
+fn a_copy_reads_entry_by_entry_and_no_flipped_bit_is_taken() {
+    let (disk, blocks) = sample(4);
+    assert_eq!(copied(&disk[&1]).unwrap(), blocks[..3]);
+    assert_eq!(copied(&disk[&4]).unwrap(), blocks[3..]);
+    let reader = SegmentReader::begin(&disk[&4][..SegmentReader::HEADER_LEN]).unwrap();
+    assert_eq!((reader.identity(), reader.next_height()), (&identity(), 4));
+    for at in 0..disk[&4].len() {
+        let mut flipped = disk[&4].clone();
+        flipped[at] ^= 1;
+        match copied(&flipped) {
+            // The header stands twice.
+            Ok(read) => assert!(at < SegmentReader::HEADER_LEN && read == blocks[3..], "byte {at}"),
+            Err(error) => assert!(at >= SegmentReader::HEADER_LEN, "byte {at}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn entries_of_a_copy_that_were_put_together_from_two_are_not_taken() {
+    let (disk, _) = sample(4);
+    let (mut writer, mut bytes) = SegmentWriter::create(identity(), 4, sha256(b"another history"));
+    let (one, certificate) = block(4);
+    writer.append(&one, &certificate, 0, &mut bytes).unwrap();
+    let mut mixed = disk[&4][..SegmentReader::HEADER_LEN].to_vec();
+    mixed.extend_from_slice(&bytes[SegmentReader::HEADER_LEN..]);
+    assert_eq!(copied(&mixed), Err(SegmentError::Chain { height: 4 }));
+    assert_eq!(copied(&[0; 400]), Err(SegmentError::NoSegment));
+}
+
 proptest! {
     #[test]
     fn any_overwritten_range_is_never_served(

@@ -3,7 +3,8 @@
 //! What must agree between nodes is in the genesis or on chain; here stands only what one operator may choose. Paths are
 //! relative to the file's folder. `CATENARY__API__LISTEN` replaces `api.listen`, and so on. An unknown key is an error.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use catenary_store::disk::Reserve;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -24,6 +25,9 @@ pub struct NodeFile {
     /// Which chains run here.
     #[serde(default)]
     pub chains: Vec<ChainSection>,
+    /// The door for monitoring, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSection>,
     /// The router, if one runs here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub router: Option<RouterSection>,
@@ -39,6 +43,25 @@ pub struct NodeSection {
     pub validator_key: Option<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
+    #[serde(default = "disk_reserve_mib")]
+    pub disk_reserve_mib: u64,
+}
+
+/// What stands for `node.disk_reserve_mib` if it is missing.
+pub fn disk_reserve_mib() -> u64 {
+    512
+}
+
+/// The least that it can be, but for 0: twice what is kept in the file `reserve`.
+const DISK_RESERVE_MIB_MIN: u64 = 2 * (Reserve::BYTES >> 20);
+/// The most: more is a mistake in the unit.
+const DISK_RESERVE_MIB_MAX: u64 = 1 << 24;
+
+/// See [`KEYS`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSection {
+    pub listen: SocketAddr,
 }
 
 /// See [`KEYS`].
@@ -108,6 +131,13 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "The chain, by name or id, whose committee creates and removes further chains. Those on which this node's organisation is \
          a member run here too, without an entry in this file.",
     ),
+    (
+        "node.disk_reserve_mib",
+        "512",
+        "Free space on the disk of node.data, in MiB, below which the node refuses submissions with DISK_FULL, until there is a \
+         quarter more; voting and following go on. 32 MiB beyond it are kept in the file reserve, with which a node whose disk is \
+         full starts again. At least 64; 0 watches nothing and reserves nothing.",
+    ),
     ("peers.listen", "required", "Address and port where other nodes connect."),
     (
         "peers.certificate",
@@ -137,6 +167,16 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "api.listen",
         "required",
         "Address and port of the gRPC door for clients. It has no TLS yet: keep it on a private network.",
+    ),
+    (
+        "metrics",
+        "none: nothing is served",
+        "The door for monitoring: GET /metrics in the text format of Prometheus, /healthz and /readyz.",
+    ),
+    (
+        "metrics.listen",
+        "required",
+        "Address and port of that door. It has no TLS and asks nobody who he is: keep it on a private network.",
     ),
     ("chains", "none", "The chains that run here."),
     ("chains.genesis", "required", "File with a chain's genesis document."),
@@ -168,6 +208,11 @@ impl NodeFile {
         let file: Self = read
             .and_then(Config::try_deserialize)
             .with_context(|| format!("reading the configuration {}", path.display()))?;
+        let reserve = file.node.disk_reserve_mib;
+        ensure!(
+            reserve == 0 || (DISK_RESERVE_MIB_MIN..=DISK_RESERVE_MIB_MAX).contains(&reserve),
+            "node.disk_reserve_mib is {reserve}: expected 0, or from {DISK_RESERVE_MIB_MIN} to {DISK_RESERVE_MIB_MAX}"
+        );
         let folder = path.parent().unwrap_or(Path::new("."));
         Ok(file.below(folder))
     }
@@ -220,6 +265,7 @@ mod tests {
                 key: "k".into(),
                 validator_key: Some("v".into()),
                 registry: Some("a".into()),
+                disk_reserve_mib: 64,
             },
             peers: PeersSection {
                 listen: "127.0.0.1:1".parse().unwrap(),
@@ -230,6 +276,7 @@ mod tests {
             },
             api: ApiSection { listen: "127.0.0.1:2".parse().unwrap() },
             chains: vec![ChainSection { genesis: "g".into() }],
+            metrics: Some(MetricsSection { listen: "127.0.0.1:3".parse().unwrap() }),
             router: Some(RouterSection {
                 organisation: "A".into(),
                 account: "router".into(),
@@ -275,7 +322,13 @@ mod tests {
         std::fs::write(&path, &with_api).unwrap();
         let read = NodeFile::read(&path).unwrap();
         assert_eq!(read.node.data, folder.path().join("d"));
-        for (text, named) in [(format!("{with_api}lissten = 1\n"), "lissten"), (text.to_owned(), "api")] {
+        let little = with_api.replace("[peers]", "disk_reserve_mib = 63\n[peers]");
+        let wrong = [
+            (format!("{with_api}lissten = 1\n"), "lissten"),
+            (text.to_owned(), "api"),
+            (little, "from 64 to"),
+        ];
+        for (text, named) in wrong {
             std::fs::write(&path, text).unwrap();
             let error = format!("{:#}", NodeFile::read(&path).unwrap_err());
             assert!(error.contains(named), "{error}");

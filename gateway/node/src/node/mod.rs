@@ -4,26 +4,33 @@ mod certificates;
 pub mod config;
 mod definitions;
 mod registry;
+mod room;
 pub mod routing;
 
-use crate::{keys, serve::Server};
+use crate::{
+    keys,
+    metrics::{self, MetricsDoor, Question, Source},
+    serve::Server,
+};
 use anyhow::{Context as _, Result, bail};
 use catenary_api::operator;
-use catenary_crypto::SigningKey;
+use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::{
     Directory,
     peers::{KnownNode, PeersConfig},
 };
+use catenary_relay::gateway::RefusalReason;
 use catenary_runtime::ChainDefinition;
 use catenary_store::{DataDir, RegistryDir};
-use catenary_system::{Node, NodeConfig, NodePeers};
+use catenary_system::{DiskWatch, Node, NodeConfig, NodePeers};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
 use config::{NodeFile, PeersSection};
 use definitions::Definitions;
 use registry::Registry;
-use routing::Routing;
+use routing::{Routing, Served};
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     fs,
     net::TcpListener,
@@ -33,48 +40,94 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    time::interval,
+    sync::mpsc,
+    time::{interval, timeout},
 };
 
 /// How often files that may change are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a chain may take to say how far it is when the node stops.
+const TIP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs a node until it is told to stop.
 pub async fn run(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
-    let mut certificates = Certificates::read(&file)?;
-    let data = DataDir::open(&file.node.data)?;
-    let (definitions, created) = (Definitions::read(&file)?, data.registry()?);
-    let node = open(&file, data, &definitions, &created)?;
+    // Open before the node is: it is alive from here on.
+    let mut monitoring = match &file.metrics {
+        Some(section) => Some(MetricsDoor::open(section.listen).await?),
+        None => None,
+    };
+    let definitions = Definitions::read(&file)?;
+    let mut disk = room::disk(&file);
+    let (node, created) = room::open(&disk, || open(&file, &definitions)).await?;
+    // Before anybody can submit anything.
+    room::look(&mut disk, node.door());
     tell(node.start().await);
+    let mut certificates = Certificates::read(&file)?;
     let peers = NodePeers::start(&node, peers_config(&file.peers, &certificates)?).await?;
     let directory = Directory::new(node.clients());
     let socket = operator_socket(&file);
     let listener = operator::listen(&socket).with_context(|| format!("opening {}", socket.display()))?;
     let operator = operator::serve(listener, node.supervisor().clone(), directory.clone());
     let server = Server::start(directory.clone(), file.api.listen).await?;
-    let router = file.router.as_ref().map(|section| Routing::new(&node, section)).transpose()?;
+    let served = Served::default();
+    let router = file.router.as_ref().map(|section| Routing::new(&node, section, &served)).transpose()?;
     println!("peers {}", file.peers.listen);
     println!("api {}", server.address());
+    if let Some((door, _)) = &monitoring {
+        println!("metrics {}", door.address());
+    }
     let registry = match &file.node.registry {
         Some(name) => {
             Some(Registry::new(name, &node, created, definitions, directory, certificates.organisation())?)
         }
         None => None,
     };
+    let source = Source {
+        node: &node,
+        peers: &peers,
+        configured: &configured(&file.peers)?,
+        served: &served,
+        space: &Cell::default(),
+    };
+    let questions = monitoring.as_mut().map(|(_, questions)| questions);
     let outcome = tokio::select! {
-        outcome = watch(&node, &mut certificates) => outcome,
+        outcome = watch(&source, &mut certificates, disk, questions) => outcome,
         served = operator => served.context("serving the operator"),
         routed = route(router) => routed.context("the router"),
         () = follow(registry) => Ok(()),
     };
-    drop((server, peers));
+    if node.failure().is_some_and(|failure| failure.is_disk_full()) {
+        room::give_up(&file);
+    }
+    node.door().close(RefusalReason::Halted, "the node is stopping");
+    eprintln!("stopping: no submission is taken any more");
+    let tips = tips(&node).await;
+    drop((served, server, peers));
     node.stop().await;
+    if outcome.is_ok() {
+        eprintln!("stopped: journal, guard and block logs are flushed; {}", tips.join(", "));
+    }
     outcome
 }
 
+/// How far each chain is, and how many transactions wait for a block: other nodes were told of them.
+async fn tips(node: &Node) -> Vec<String> {
+    let mut tips = Vec::new();
+    for chain in node.chains() {
+        let (id, status) = (chain.chain_id(), timeout(TIP_PATIENCE, chain.status()).await);
+        tips.push(match status {
+            Ok(Ok(status)) => format!("{id} at {} with {} waiting", status.height, status.pool),
+            Ok(Err(_)) | Err(_) => format!("{id} down"),
+        });
+    }
+    tips
+}
+
 /// Opens the data folder and takes charge of the chains.
-fn open(file: &NodeFile, data: DataDir, definitions: &Definitions, created: &RegistryDir) -> Result<Node> {
+fn open(file: &NodeFile, definitions: &Definitions) -> Result<(Node, RegistryDir)> {
+    let data = DataDir::open(&file.node.data)?;
+    let created = data.registry()?;
     let unused = file.node.validator_key.as_deref().map(keys::unused_mark);
     let is_new = unused.as_deref().is_some_and(Path::exists);
     if is_new {
@@ -82,7 +135,7 @@ fn open(file: &NodeFile, data: DataDir, definitions: &Definitions, created: &Reg
     }
     let mut chains = chains(file, definitions, is_new)?;
     if file.node.registry.is_some() {
-        for record in registry::records(created)? {
+        for record in registry::records(&created)? {
             chains.push(definitions.of(Genesis::decode(&record.genesis)?, is_new)?);
         }
     }
@@ -92,7 +145,7 @@ fn open(file: &NodeFile, data: DataDir, definitions: &Definitions, created: &Reg
     if let Some(unused) = unused.filter(|_| is_new) {
         fs::remove_file(&unused).with_context(|| format!("deleting {}", unused.display()))?;
     }
-    Ok(node)
+    Ok((node, created))
 }
 
 /// Reads a genesis document.
@@ -125,27 +178,39 @@ async fn follow(registry: Option<Registry<'_>>) {
     }
 }
 
+/// The keys of the nodes to connect to.
+fn configured(section: &PeersSection) -> Result<Vec<PublicKey>> {
+    let key = |node: &config::PeerSection| {
+        node.key.parse().with_context(|| format!("the key of the node at {}", node.address))
+    };
+    section.nodes.iter().map(key).collect()
+}
+
 fn peers_config(section: &PeersSection, certificates: &Certificates) -> Result<PeersConfig> {
     let listener = TcpListener::bind(section.listen)
         .with_context(|| format!("listening for nodes on {}", section.listen))?;
-    let known = |node: &config::PeerSection| {
-        let key = node.key.parse().with_context(|| format!("the node at {}", node.address))?;
-        Ok(KnownNode { key, address: node.address.clone() })
-    };
+    let keys = configured(section)?;
+    let known = |(key, node): (_, &config::PeerSection)| KnownNode { key, address: node.address.clone() };
     Ok(PeersConfig {
         listener,
-        nodes: section.nodes.iter().map(known).collect::<Result<_>>()?,
+        nodes: keys.into_iter().zip(&section.nodes).map(known).collect(),
         identity: certificates.identity(),
         trust: certificates.trust(),
     })
 }
 
-/// Waits for the signal to stop, and meanwhile takes up changed certificates and says which chains are down.
-async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
+/// Waits for the signal to stop, and meanwhile takes up changed certificates, says which chains are down, watches the disk and
+/// answers the monitoring.
+async fn watch(
+    source: &Source<'_>,
+    certificates: &mut Certificates,
+    disk: DiskWatch,
+    questions: Option<&mut mpsc::Receiver<Question>>,
+) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut look = interval(LOOK_INTERVAL);
     tokio::select! {
-        failed = tell_what_is_down(node) => failed,
+        failed = tell_what_is_down(source.node) => failed,
         signal = tokio::signal::ctrl_c() => signal.context("waiting for the signal to stop"),
         _ = terminate.recv() => Ok(()),
         () = async {
@@ -154,6 +219,8 @@ async fn watch(node: &Node, certificates: &mut Certificates) -> Result<()> {
                 certificates.look();
             }
         } => Ok(()),
+        () = room::watch(disk, source.node.door(), source.space) => Ok(()),
+        () = metrics::answer(source, questions) => Ok(()),
     }
 }
 
@@ -178,9 +245,7 @@ pub fn check(path: &Path) -> Result<()> {
     let file = NodeFile::read(path)?;
     let _ = chains(&file, &Definitions::read(&file)?, false)?;
     let _ = Certificates::read(&file)?;
-    for node in &file.peers.nodes {
-        let _: catenary_crypto::PublicKey = node.key.parse()?;
-    }
+    let _ = configured(&file.peers)?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use catenary_runtime::Router;
 use catenary_system::Node;
 use catenary_types::{AccountId, ChainId, Height};
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
@@ -27,6 +28,15 @@ pub fn account(section: &RouterSection) -> Result<AccountId> {
     Ok(AccountId::new(&section.organisation.parse()?, &section.account.parse()?))
 }
 
+/// A router that runs, with its chains in the order of its configuration.
+pub struct Serving {
+    pub router: Router,
+    pub chains: Vec<ChainId>,
+}
+
+/// The present router of a node, if it has one.
+pub type Served = RefCell<Option<Serving>>;
+
 /// A node's router and what it serves.
 pub struct Routing<'a> {
     node: &'a Node,
@@ -36,17 +46,16 @@ pub struct Routing<'a> {
     /// What each chain said last: how far it was, and its clients. One that is down keeps its word.
     said: BTreeMap<ChainId, (Height, Vec<End>)>,
     lanes: Vec<Lane>,
-    /// With its chains, in the order of its configuration.
-    router: Option<(Router, Vec<ChainId>)>,
+    served: &'a Served,
 }
 
 impl<'a> Routing<'a> {
     /// A router over a node's chains, which serves nothing yet.
-    pub fn new(node: &'a Node, section: &RouterSection) -> Result<Self> {
+    pub fn new(node: &'a Node, section: &RouterSection, served: &'a Served) -> Result<Self> {
         let (account, key) = (account(section)?, Arc::new(keys::signing_key(&section.key)?));
         let patience_ms = section.patience_ms;
         let (said, lanes) = (BTreeMap::new(), Vec::new());
-        Ok(Self { node, account, key, patience_ms, said, lanes, router: None })
+        Ok(Self { node, account, key, patience_ms, said, lanes, served })
     }
 
     /// Serves the lanes that there are. Ends only with an error.
@@ -81,7 +90,8 @@ impl<'a> Routing<'a> {
     /// lane came after the chains were asked before.
     async fn serve(&mut self, before: &BTreeMap<ChainId, Height>) -> Result<()> {
         let mut cursors = BTreeMap::new();
-        if let Some((router, chains)) = self.router.take() {
+        let last = self.served.take();
+        if let Some(Serving { router, chains }) = last {
             let at = router.cursors().await.unwrap_or_default();
             cursors.extend(chains.into_iter().zip(at));
         }
@@ -107,7 +117,8 @@ impl<'a> Routing<'a> {
         let mut clients = self.node.clients();
         clients.retain(|chain| served.contains(chain.chain_id()));
         clients.sort_by_key(|chain: &Arc<dyn ChainClient>| chain.chain_id().clone());
-        self.router = Some((Router::start(self.node.home(0), relay, clients)?, served));
+        let router = Router::start(self.node.home(0), relay, clients)?;
+        self.served.replace(Some(Serving { router, chains: served }));
         Ok(())
     }
 }

@@ -8,8 +8,10 @@
 mod idle;
 mod live;
 mod net;
+mod operations;
 mod payments;
 mod proxy;
+mod small_disk;
 mod twins;
 
 use catenary_types::Height;

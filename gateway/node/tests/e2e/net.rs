@@ -19,6 +19,7 @@ use catenary_types::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
+    cell::RefCell,
     fs::{self, File},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -120,6 +121,40 @@ impl Net {
         let mut child = self.children[node].take().expect("the process runs");
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Changes the configuration of a node that does not run.
+    pub fn configure(&self, node: usize, change: impl FnOnce(String) -> String) {
+        let text = fs::read_to_string(self.config(node)).unwrap();
+        fs::write(self.config(node), change(text)).unwrap();
+    }
+
+    /// Gives a node that does not run a door for monitoring.
+    pub fn monitor(&self, node: usize) -> SocketAddr {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_ports(1)));
+        self.configure(node, |text| format!("{text}\n[metrics]\nlisten = \"{address}\"\n"));
+        address
+    }
+
+    /// Waits until the process ends by itself and gives its exit code.
+    pub async fn ended(&mut self, node: usize) -> Option<i32> {
+        let child = RefCell::new(self.children[node].take().expect("the process runs"));
+        until("the process ends", async || child.borrow_mut().try_wait().unwrap().is_some()).await;
+        child.into_inner().wait().unwrap().code()
+    }
+
+    /// SIGTERM; waits until the process has ended and gives its exit code.
+    pub async fn terminate(&mut self, node: usize) -> Option<i32> {
+        self.signal(node, "TERM");
+        self.ended(node).await
+    }
+
+    /// The output of `catenary debug <command> --data <the node's folder>`, and its exit code.
+    pub fn debug(&self, node: usize, command: &[&str]) -> (Option<i32>, String, String) {
+        let mut debug = catenary(&["debug"]);
+        let output = debug.args(command).arg("--data").arg(self.folder(node).join("data")).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
     }
 
     /// Sends a signal, for example STOP.
@@ -276,6 +311,11 @@ impl Net {
     /// What a node said so far.
     pub fn log(&self, node: usize) -> String {
         fs::read_to_string(self.folder(node).join("log")).unwrap()
+    }
+
+    /// The file of a chain's genesis.
+    pub fn genesis_file(&self, chain: usize) -> PathBuf {
+        self.folder.path().join(format!("net/genesis/{}.genesis", CHAINS[chain]))
     }
 
     pub fn chain_id(&self, chain: usize) -> ChainId {

@@ -70,6 +70,7 @@ impl Relay {
             RefusalReason::Redundant => Verdict::Redundant,
             RefusalReason::Busy
             | RefusalReason::Halted
+            | RefusalReason::DiskFull
             | RefusalReason::Expired
             | RefusalReason::ValidTooLong
             | RefusalReason::RequestIdReused

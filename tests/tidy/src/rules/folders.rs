@@ -70,6 +70,11 @@ const OWNED: &[Owned] = &[
         reason: "models are searched in one place, and nothing that ships searches",
     },
     Owned {
+        names: &["prometheus-client"],
+        owners: &["gateway/node"],
+        reason: "one place serves the monitoring",
+    },
+    Owned {
         names: &["clap", "config", "indicatif", "comfy-table", "tracing-subscriber", "anyhow"],
         owners: &["gateway/node"],
         reason: "only the binary talks to people",
