@@ -85,6 +85,26 @@ impl Parameters {
         sha256(&self.encode())
     }
 
+    /// Whether this much power makes a block final.
+    pub fn is_quorum(&self, power: u64, total: u64) -> bool {
+        u128::from(power) * u128::from(self.quorum_denominator) > u128::from(total) * u128::from(self.quorum_numerator)
+    }
+
+    /// The defaults for a Raft group of this many validators: a majority makes a block final.
+    pub fn for_raft_group_of(validators: usize) -> Self {
+        Self {
+            quorum_numerator: 1,
+            quorum_denominator: 2,
+            trust: if validators == 1 { Trust::Single } else { Trust::Crash },
+            ..Self::for_group_of(validators)
+        }
+    }
+
+    /// Whether a majority is enough, as it is in Raft groups alone: they count members, not their power.
+    pub fn counts_heads(&self) -> bool {
+        (self.quorum_numerator, self.quorum_denominator) == (1, 2)
+    }
+
     /// The defaults for a group of this many validators.
     pub fn for_group_of(validators: usize) -> Self {
         Self {

@@ -113,6 +113,10 @@ pub(super) fn set_validators(ctx: &mut Ctx<'_, '_>, call: &SetValidators) -> Res
     let invalid =
         |error: catenary_types::FormatError| Failure::new(Reason::InvalidArgument, error.to_string());
     let set = ValidatorSet::new(call.validators.clone()).map_err(invalid)?;
+    if ctx.parameters().counts_heads() && !set.has_equal_powers() {
+        let detail = "this chain's consensus counts heads: expected validators of equal power";
+        return Err(Failure::new(Reason::InvalidArgument, detail));
+    }
     replace_set(ctx, set.validators().to_vec());
     ctx.emit("validators_changed", vec![attribute("hash", set.hash())]);
     Ok(())

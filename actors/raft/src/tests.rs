@@ -1,0 +1,169 @@
+//! The engine's own test suite of logs, and what a log tells its disk.
+
+use crate::{
+    engine::{Engine, Entry, Id, MemberId, StorageError},
+    log::LogStore,
+    machine::Outlet,
+    store::{Disk, OnDurable, Store},
+};
+use catenary_consensus::raft::Record;
+use catenary_crypto::Hash;
+use catenary_types::{Address, Block, Header, Height, Timestamp};
+use openraft::{
+    EntryPayload, LeaderId, Membership, RaftLogReader, Vote,
+    storage::{RaftLogStorage, RaftLogStorageExt, RaftStateMachine},
+    testing::{StoreBuilder, Suite},
+};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+
+/// A disk that forgets what it is allowed to.
+#[derive(Default)]
+struct Memory {
+    records: Mutex<Vec<(Height, Record)>>,
+    flushed: AtomicU64,
+}
+
+impl Disk for Memory {
+    fn append(&self, records: Vec<(Height, Record)>, on_durable: OnDurable) -> Result<(), String> {
+        let mut kept = self.records.lock().unwrap();
+        kept.extend(records);
+        assert!(kept.is_sorted_by_key(|(height, _)| *height), "the order of heights is the order of time");
+        tokio::spawn(async { on_durable(Ok(())) });
+        Ok(())
+    }
+
+    fn flushed(&self) -> Height {
+        Height(self.flushed.load(Ordering::Relaxed))
+    }
+
+    fn release(&self, upto: Height) {
+        self.records.lock().unwrap().retain(|(height, _)| *height > upto);
+    }
+}
+
+impl Memory {
+    fn records(&self) -> Vec<(Height, Record)> {
+        self.records.lock().unwrap().clone()
+    }
+
+    /// Every record, encoded and read back, as a restart finds it.
+    fn reopened(self: &Arc<Self>) -> (LogStore, Outlet) {
+        let read = |(height, record): (Height, Record)| {
+            (height, Record::decode(&record.encode()).expect("what is written reads back"))
+        };
+        let store = Store::recover(self.records().into_iter().map(read).collect(), self.clone());
+        let (events, _) = mpsc::unbounded_channel();
+        (LogStore(store.clone()), Outlet { store, events })
+    }
+}
+
+struct Builder;
+
+impl StoreBuilder<Engine, LogStore, Outlet> for Builder {
+    async fn build(&self) -> Result<((), LogStore, Outlet), StorageError> {
+        let (log, outlet) = Arc::<Memory>::default().reopened();
+        Ok(((), log, outlet))
+    }
+}
+
+#[test]
+fn the_log_passes_the_suite_of_its_engine() {
+    assert!(Suite::test_all(Builder).is_ok());
+}
+
+fn id(term: u64, index: u64) -> Id {
+    Id::new(LeaderId::new(term, MemberId::from(1)), index)
+}
+
+fn block(term: u64, index: u64, height: u64) -> Entry {
+    let header = Header {
+        protocol_version: 1,
+        chain_id: "bank-0123456789abcdef-1".parse().unwrap(),
+        height: Height(height),
+        time: Timestamp(height),
+        last_block: None,
+        last_commit_hash: Hash::default(),
+        data_hash: Hash::default(),
+        validators_hash: Hash::default(),
+        next_validators_hash: Hash::default(),
+        consensus_hash: Hash::default(),
+        app_hash: Hash::default(),
+        last_results_hash: Hash::default(),
+        proposer: Address([1; 20]),
+    };
+    let block = Block { header, last_certificate: None, envelopes: vec![vec![7; 100]] };
+    Entry { log_id: id(term, index), payload: EntryPayload::Normal(Arc::new(block)) }
+}
+
+fn members(index: u64, numbers: &[u64]) -> Entry {
+    let set: BTreeSet<_> = numbers.iter().copied().map(MemberId::from).collect();
+    Entry { log_id: id(1, index), payload: EntryPayload::Membership(Membership::new(vec![set], ())) }
+}
+
+#[tokio::test]
+async fn a_log_is_after_a_restart_what_it_was() {
+    let disk = Arc::<Memory>::default();
+    let (mut log, _) = disk.reopened();
+    log.save_vote(&Vote::new(2, MemberId::from(3))).await.unwrap();
+    log.blocking_append([members(0, &[1, 2, 3]), block(1, 1, 1), block(1, 2, 2), block(1, 3, 3)]).await.unwrap();
+    log.truncate(id(1, 2)).await.unwrap();
+    log.blocking_append([block(2, 2, 2)]).await.unwrap();
+    let (mut again, _) = disk.reopened();
+    assert_eq!(again.read_vote().await.unwrap(), Some(Vote::new(2, MemberId::from(3))));
+    let [before, after] = [&mut log, &mut again];
+    let all = before.try_get_log_entries(..).await.unwrap();
+    assert_eq!(all.iter().map(|entry| entry.log_id).collect::<Vec<_>>(), [id(1, 0), id(1, 1), id(2, 2)]);
+    assert_eq!(after.try_get_log_entries(..).await.unwrap(), all);
+}
+
+#[tokio::test]
+async fn a_log_is_cut_behind_flushed_blocks_alone_and_keeps_vote_and_members() {
+    let disk = Arc::<Memory>::default();
+    let (mut log, mut outlet) = disk.reopened();
+    log.save_vote(&Vote::new_committed(1, MemberId::from(1))).await.unwrap();
+    let entries: Vec<_> =
+        [members(0, &[1, 2])].into_iter().chain((1..=6).map(|index| block(1, index, index))).collect();
+    log.blocking_append(entries.clone()).await.unwrap();
+    outlet.apply(entries).await.unwrap();
+    disk.flushed.store(4, Ordering::Relaxed);
+    let snapshot = outlet.get_current_snapshot().await.unwrap();
+    assert!(snapshot.is_none());
+    let base = outlet.store.take_snapshot();
+    assert_eq!(base.last.map(|id| id.index), Some(4), "block 5 is in no file but this log");
+    log.purge(id(1, 4)).await.unwrap();
+    // The record is on the disk, then its completion releases what is older.
+    while disk.records().iter().any(|(height, _)| *height < Height(5)) {
+        tokio::task::yield_now().await;
+    }
+    let (mut again, mut machine) = disk.reopened();
+    let kept = again.try_get_log_entries(..).await.unwrap();
+    assert_eq!(kept.iter().map(|entry| entry.log_id.index).collect::<Vec<_>>(), [5, 6]);
+    let state = again.get_log_state().await.unwrap();
+    assert_eq!((state.last_purged_log_id, state.last_log_id), (Some(id(1, 4)), Some(id(1, 6))));
+    assert_eq!(again.read_vote().await.unwrap(), Some(Vote::new_committed(1, MemberId::from(1))));
+    let (applied, known) = machine.applied_state().await.unwrap();
+    assert_eq!(applied, Some(id(1, 4)));
+    assert_eq!(known.membership().voter_ids().collect::<Vec<_>>(), [MemberId::from(1), MemberId::from(2)]);
+}
+
+#[tokio::test]
+async fn a_message_takes_as_many_entries_as_fit_and_never_none() {
+    let (mut log, _) = Arc::<Memory>::default().reopened();
+    let large = |index| {
+        let mut entry = block(1, index, index);
+        if let EntryPayload::Normal(block) = &mut entry.payload {
+            Arc::make_mut(block).envelopes = vec![vec![0; 3 << 20]];
+        }
+        entry
+    };
+    log.blocking_append([large(0), large(1), block(1, 2, 2)]).await.unwrap();
+    assert_eq!(log.limited_get_log_entries(0, 3).await.unwrap().len(), 1);
+    assert_eq!(log.limited_get_log_entries(1, 3).await.unwrap().len(), 2);
+}
