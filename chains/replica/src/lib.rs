@@ -43,7 +43,7 @@ pub use interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticke
 pub use limits::{
     FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
 };
-pub use memory::{Copies, Memory, note_losses};
+pub use memory::{Copies, Memory, note_losses, note_lost_logs};
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::Replica;
 pub use report::Reporter;

@@ -89,6 +89,22 @@ pub fn note_losses(
     }
 }
 
+/// Notes in a guard's marks, of which of these chains, which keep Raft logs, the journal lost something: with one copy of what it
+/// signed left a voting validator goes on, but the log has no second copy. As [`note_losses`], before the journal is begun anew.
+pub fn note_lost_logs(
+    marks: &mut Marks,
+    chains: impl IntoIterator<Item = ChainTag>,
+    journal_whole: impl Fn(ChainTag) -> bool,
+) {
+    for chain in chains {
+        let known = marks.get(&chain).and_then(Mark::decode);
+        if !journal_whole(chain) && !known.is_some_and(|mark| mark.is_forgotten()) {
+            let height = known.map_or(Height(0), |mark| mark.height.next());
+            marks.insert(chain, Mark::forgotten(height).encode());
+        }
+    }
+}
+
 impl Memory {
     /// Whether a height may be voted on.
     pub fn allows(self, height: Height) -> bool {

@@ -7,5 +7,7 @@
 
 mod actor;
 mod effects;
+mod group;
 
-pub(crate) use actor::{ConsensusActor, ConsensusMessage, ConsensusParts};
+pub(crate) use actor::{ConsensusActor, ConsensusParts};
+pub(crate) use group::Group;

@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
-    consensus::{ConsensusActor, ConsensusParts},
+    consensus::{ConsensusActor, ConsensusParts, Group},
     journal::ChainJournal,
     memory::recall,
     peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
+    raft::{self, RaftActor, RaftLog},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
@@ -21,7 +22,7 @@ use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::ChainStatus;
 use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
-use catenary_types::{Address, ChainId, Genesis, Timestamp};
+use catenary_types::{Address, ChainId, Genesis, Timestamp, genesis::CONSENSUS_RAFT};
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -83,6 +84,7 @@ pub(crate) struct Opened {
     memory: Memory,
     mark: Option<Mark>,
     altered: Option<Alterations>,
+    raft: Option<RaftLog>,
 }
 
 struct Supervised {
@@ -169,6 +171,7 @@ impl SupervisorActor {
             memory,
             mark,
             altered,
+            raft,
         } = opened;
         if let Some(altered) = altered {
             self.note_rebuilt(number, &altered.to_string());
@@ -197,7 +200,13 @@ impl SupervisorActor {
         };
         let home = &self.parts.homes[number % self.parts.homes.len()];
         let capacities = home.capacities();
-        let consensus = home.start(capacities.consensus, move || ConsensusActor::new(consensus));
+        let consensus = match raft {
+            None => Group::Bft(home.start(capacities.consensus, move || ConsensusActor::new(consensus))),
+            Some(log) => {
+                let raft = RaftActor::new(consensus, log, &tip);
+                Group::Raft(home.start(capacities.consensus, move || raft))
+            }
+        };
         let parts = ChainParts {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
@@ -304,6 +313,10 @@ fn open(
     suspect: Option<&Suspect>,
 ) -> Result<Opened, String> {
     let journal = journal.take_over();
+    let keeps_log = definition.genesis.consensus == CONSENSUS_RAFT;
+    if keeps_log {
+        journal.hold();
+    }
     // A chain that is restarted may have blocks and a checkpoint under way.
     parts.logs.flush();
     parts.index_writer.flush();
@@ -336,7 +349,9 @@ fn open(
     }
     journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, journal, recovered, memory, mark, altered })
+    let log = || raft::recover(&journal, &definition.genesis, memory).map_err(|error| error.to_string());
+    let raft = keeps_log.then(log).transpose()?;
+    Ok(Opened { chain, journal, recovered, memory, mark, altered, raft })
 }
 
 impl Actor for SupervisorActor {
