@@ -70,7 +70,8 @@ pub(crate) struct Log {
 impl Store {
     /// A log as its records tell it.
     pub(crate) fn recover(records: Vec<(Height, Record)>, disk: Arc<dyn Disk>) -> Arc<Self> {
-        let mut log = Log::default();
+        // No block has height 0, so what is kept under that is not kept at all.
+        let mut log = Log { stamp: Height(1), ..Log::default() };
         for (stamp, record) in records {
             log.stamp = stamp.max(log.stamp);
             match record {
