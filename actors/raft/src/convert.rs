@@ -63,7 +63,8 @@ pub(crate) fn base_members(base: &Base) -> StoredMembers {
 
 /// The snapshot that a log beginning here has.
 pub(crate) fn snapshot_meta(base: &Base) -> SnapshotMeta {
-    let at = base.last.map_or_else(|| "the beginning".to_owned(), |id| format!("{}-{}", id.term.number, id.index));
+    let at =
+        base.last.map_or_else(|| "the beginning".to_owned(), |id| format!("{}-{}", id.term.number, id.index));
     SnapshotMeta {
         last_log_id: base.last.as_ref().map(log_id_back),
         last_membership: base_members(base),

@@ -155,7 +155,8 @@ impl Group {
     pub fn follow_members(&self, members: &BTreeSet<Address>) {
         let metrics = self.raft.metrics().borrow().clone();
         let present = metrics.membership_config.membership();
-        let voters: Vec<_> = present.get_joint_config().iter().map(|set| convert::addresses(set.iter().copied())).collect();
+        let voters: Vec<_> =
+            present.get_joint_config().iter().map(|set| convert::addresses(set.iter().copied())).collect();
         let leads = metrics.state == ServerState::Leader;
         if !leads || voters == [members.clone()] || self.changing.swap(true, Ordering::Relaxed) {
             return;
@@ -226,7 +227,9 @@ async fn answer(raft: &Raft<Engine>, rpc: Rpc) -> Option<Rpc> {
             };
             let appended = match raft.append_entries(request).await.ok()? {
                 AppendEntriesResponse::Success => Appended::All,
-                AppendEntriesResponse::PartialSuccess(upto) => Appended::Upto(upto.as_ref().map(convert::log_id)),
+                AppendEntriesResponse::PartialSuccess(upto) => {
+                    Appended::Upto(upto.as_ref().map(convert::log_id))
+                }
                 AppendEntriesResponse::Conflict => Appended::Conflict,
                 AppendEntriesResponse::HigherVote(vote) => Appended::Higher(convert::ballot(&vote)),
             };

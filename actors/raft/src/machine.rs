@@ -6,10 +6,7 @@ use crate::{
     group::Event,
     store::Store,
 };
-use openraft::{
-    OptionalSend, RaftSnapshotBuilder, Snapshot,
-    storage::RaftStateMachine,
-};
+use openraft::{OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 

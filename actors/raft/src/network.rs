@@ -8,7 +8,9 @@ use catenary_consensus::raft::{Appended, Clock, Message, Rpc};
 use catenary_types::{Address, Timestamp};
 use openraft::{
     AnyError, EmptyNode, OptionalSend, RPCTypes, Snapshot,
-    error::{Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Timeout, Unreachable},
+    error::{
+        Fatal, NetworkError, RPCError, RaftError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+    },
     network::{RPCOption, RaftNetwork, RaftNetworkFactory},
     raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse},
 };
@@ -146,7 +148,12 @@ pub(crate) struct Way {
 type Failure<E> = RPCError<MemberId, EmptyNode, E>;
 
 impl Way {
-    async fn ask<E: std::error::Error>(&self, rpc: Rpc, action: RPCTypes, option: &RPCOption) -> Result<Rpc, Failure<E>> {
+    async fn ask<E: std::error::Error>(
+        &self,
+        rpc: Rpc,
+        action: RPCTypes,
+        option: &RPCOption,
+    ) -> Result<Rpc, Failure<E>> {
         self.network.ask(self.to.0, rpc, option.hard_ttl()).await.map_err(|silence| match silence {
             Silence::Unreachable => RPCError::Unreachable(unreachable()),
             Silence::Timeout => RPCError::Timeout(self.timeout(action, option)),

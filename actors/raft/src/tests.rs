@@ -112,7 +112,9 @@ async fn a_log_is_after_a_restart_what_it_was() {
     let disk = Arc::<Memory>::default();
     let (mut log, _) = disk.reopened();
     log.save_vote(&Vote::new(2, MemberId::from(3))).await.unwrap();
-    log.blocking_append([members(0, &[1, 2, 3]), block(1, 1, 1), block(1, 2, 2), block(1, 3, 3)]).await.unwrap();
+    log.blocking_append([members(0, &[1, 2, 3]), block(1, 1, 1), block(1, 2, 2), block(1, 3, 3)])
+        .await
+        .unwrap();
     log.truncate(id(1, 2)).await.unwrap();
     log.blocking_append([block(2, 2, 2)]).await.unwrap();
     let (mut again, _) = disk.reopened();

@@ -21,7 +21,11 @@ impl Consortium {
         let bank = Bank::with_validators(members, "logged", now()).by_raft();
         let group = Group::start(std::slice::from_ref(&bank)).await;
         for member in 0..members {
-            assert!(group.node(member).down().borrow().is_empty(), "{:?}", group.node(member).down().borrow());
+            assert!(
+                group.node(member).down().borrow().is_empty(),
+                "{:?}",
+                group.node(member).down().borrow()
+            );
         }
         Self { bank, group, next: 1 }
     }
@@ -74,7 +78,10 @@ impl Consortium {
                 for entry in &block.certificate.signatures {
                     let CommitSignature::Commit { address, .. } = entry else { continue };
                     let before = signed.insert((*address, height), header.hash());
-                    assert!(before.is_none_or(|hash| hash == header.hash()), "{address} signed two at {height}");
+                    assert!(
+                        before.is_none_or(|hash| hash == header.hash()),
+                        "{address} signed two at {height}"
+                    );
                 }
             }
         }
@@ -167,7 +174,9 @@ fn a_member_that_lost_its_log_follows_and_signs_nothing() {
             }
             consortium.same_state(wiped, other).await;
             let status = consortium.chain(wiped).status().await.unwrap();
-            let Activity::Waiting { on, .. } = &status.activity else { panic!("it says nothing: {status:?}") };
+            let Activity::Waiting { on, .. } = &status.activity else {
+                panic!("it says nothing: {status:?}")
+            };
             assert!(on.contains("Raft log is lost"), "{on}");
             // Even after a restart on what it has by now.
             consortium.group.stop(wiped).await;

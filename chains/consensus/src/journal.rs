@@ -228,7 +228,11 @@ impl Writer {
         self.bytes(&value.block.0).u64(value.time.0)
     }
 
-    pub(crate) fn option<T>(&mut self, option: Option<T>, write: impl Fn(&mut Self, T) -> &mut Self) -> &mut Self {
+    pub(crate) fn option<T>(
+        &mut self,
+        option: Option<T>,
+        write: impl Fn(&mut Self, T) -> &mut Self,
+    ) -> &mut Self {
         match option {
             None => self.byte(0),
             Some(content) => write(self.byte(1), content),

@@ -49,7 +49,9 @@ pub use replica::Replica;
 pub use report::Reporter;
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
 pub use sync::FetchedBlock;
-pub use tail::{Tail, UnreadableRecord, body_record, consensus_part, consensus_record, flushed_record, raft_record};
+pub use tail::{
+    Tail, UnreadableRecord, body_record, consensus_part, consensus_record, flushed_record, raft_record,
+};
 pub use tip::{Tip, TipBlock};
 pub use wiring::from_consensus;
 pub use worker::{Admission, Admitted, Checkpoint, Done, Executed, Job, RecoveryError, Worker};

@@ -140,7 +140,9 @@ impl Replica {
                 }
             }
             Input::Logged(block) => {
-                if block.header.height == self.tip.height.next() && matches!(self.phase, Phase::Deciding { .. }) {
+                if block.header.height == self.tip.height.next()
+                    && matches!(self.phase, Phase::Deciding { .. })
+                {
                     self.check(block);
                 }
             }

@@ -100,7 +100,8 @@ impl Tail {
         let read = |record: &Record| {
             let (height, kind) = (Height(record.height), record.kind);
             let decoded = raft::Record::decode(&record.payload);
-            let read = decoded.map_err(|error| UnreadableRecord { height, kind, reason: error.to_string() })?;
+            let read =
+                decoded.map_err(|error| UnreadableRecord { height, kind, reason: error.to_string() })?;
             Ok((height, read))
         };
         of_raft.map(read).collect()

@@ -3,6 +3,7 @@
 use crate::{
     bench::{self, Workload},
     cluster::ClusterConfig,
+    consensus::Consensus,
     demo::{self, Links, Options, Silence, parse_freeze},
     keys, node, operate, pki,
     testnet::{self, Testnet},
@@ -78,6 +79,9 @@ struct TestnetArgs {
     /// The chains, for example a,b,c; a lane leads between every two.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
     chains: Vec<ChainName>,
+    /// By which kind of group the chains agree.
+    #[arg(long, value_enum, default_value = "bft")]
+    consensus: Consensus,
     /// The first port: node n takes this plus 10 n for nodes, and the next one for clients.
     #[arg(long, value_name = "PORT", default_value_t = 7_100)]
     port: u16,
@@ -107,6 +111,9 @@ struct BenchArgs {
     /// Chains; the load is spread over them evenly.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     chains: u8,
+    /// By which kind of group the chains agree.
+    #[arg(long, value_enum, default_value = "bft")]
+    consensus: Consensus,
     /// What is paid.
     #[arg(long, value_enum, default_value = "single")]
     workload: Workload,
@@ -427,9 +434,9 @@ fn run_join(JoinArgs { net, org, port }: &JoinArgs) -> Result<ExitCode> {
 }
 
 fn run_bench(args: BenchArgs) -> Result<ExitCode> {
-    let BenchArgs { nodes, chains, workload, rate, duration, data, output } = args;
+    let BenchArgs { nodes, chains, consensus, workload, rate, duration, data, output } = args;
     let (nodes, chains) = (usize::from(nodes), usize::from(chains));
-    let options = bench::Options { nodes, chains, workload, rate, duration, data };
+    let options = bench::Options { nodes, chains, consensus, workload, rate, duration, data };
     let report = actix::System::new().block_on(bench::run(&options))?;
     match output {
         Output::Json => println!("{}", serde_json::to_string(&report)?),
@@ -438,11 +445,12 @@ fn run_bench(args: BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {
+fn run_testnet(args: TestnetArgs) -> Result<ExitCode> {
+    let TestnetArgs { nodes, orgs, chains, consensus, port, out } = args;
     let now = catenary_runtime::now();
     let organisations = usize::from(orgs.unwrap_or(nodes));
     let (doors, lanes) = (testnet::doors(nodes, port)?, testnet::mesh(&chains));
-    let testnet = Testnet { out, doors, organisations, chains, lanes };
+    let testnet = Testnet { out, doors, organisations, chains, consensus, lanes };
     testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))?;
     let out = testnet.out.display();
     println!("{out} holds {nodes} nodes: {out}/start, {out}/status, {out}/stop");

@@ -8,6 +8,7 @@
 mod bench;
 mod cli;
 mod cluster;
+mod consensus;
 mod demo;
 mod keys;
 mod network;

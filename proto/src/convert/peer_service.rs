@@ -47,7 +47,9 @@ impl TryFrom<Wire> for PeerMessage {
             Wire::Proposal(proposal) => Self::Consensus(Message::Proposal((&proposal).try_into()?)),
             Wire::Polka(certificate) => Self::Consensus(Message::Polka((&certificate).try_into()?)),
             Wire::Round(certificate) => Self::Consensus(Message::Round((&certificate).try_into()?)),
-            Wire::Raft(message) => Self::Raft(message.try_into().map_err(|error: Malformed| error.within("raft"))?),
+            Wire::Raft(message) => {
+                Self::Raft(message.try_into().map_err(|error: Malformed| error.within("raft"))?)
+            }
             Wire::Body(bytes) => Self::Body(block("body", &bytes)?),
             Wire::Transactions(peer::Transactions { envelopes }) => {
                 at_most("transactions.envelopes", BLOCK_ENVELOPES_MAX, &envelopes)?;

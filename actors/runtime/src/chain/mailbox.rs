@@ -2,12 +2,7 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
-    consensus::Group,
-    executor::Lane,
-    feed::Feed,
-    host::Host,
-    reader::Reader,
-    verification::GroupView,
+    consensus::Group, executor::Lane, feed::Feed, host::Host, reader::Reader, verification::GroupView,
 };
 use actix::Addr;
 use catenary_apps::asset::AssetKey;

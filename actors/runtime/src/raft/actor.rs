@@ -127,13 +127,15 @@ impl RaftActor {
 
     /// Starts the engine, unless this node only follows.
     fn start_engine(&mut self, ctx: &mut Context<Self>) {
-        let (Some(own), Some(RaftLog { records: Some(records), first_members })) = (self.validator, self.log.take())
+        let (Some(own), Some(RaftLog { records: Some(records), first_members })) =
+            (self.validator, self.log.take())
         else {
             return;
         };
         let (events, happened) = mpsc::unbounded_channel();
         ctx.add_stream(UnboundedReceiverStream::new(happened));
-        let (links, chain_id, directory) = (self.links.clone(), self.chain_id.clone(), self.directory.clone());
+        let (links, chain_id, directory) =
+            (self.links.clone(), self.chain_id.clone(), self.directory.clone());
         let clock = self.platform.clone();
         let parts = Parts {
             name: self.chain_id.to_string(),

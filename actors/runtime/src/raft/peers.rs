@@ -42,9 +42,9 @@ impl Clocks {
 
     /// Whether this node's clock is further off than this from most of `members`.
     pub(super) fn is_off(&self, members: &[Address], precision_ms: u64) -> bool {
-        let off = members.iter().filter(|member| {
-            self.0.get(member).is_some_and(|clock| clock.is_off(precision_ms))
-        });
+        let off = members
+            .iter()
+            .filter(|member| self.0.get(member).is_some_and(|clock| clock.is_off(precision_ms)));
         2 * off.count() > members.len()
     }
 }

@@ -333,9 +333,7 @@ impl Member {
                 running.synced = Some((value, certificate));
                 self.at_once(GroupEffect::JudgeSynced { height, value });
             }
-            Err(error) => {
-                self.at_once(GroupEffect::SyncRefused { peer, height, reason: error.to_string() })
-            }
+            Err(error) => self.at_once(GroupEffect::SyncRefused { peer, height, reason: error.to_string() }),
         }
     }
 

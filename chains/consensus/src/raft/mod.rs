@@ -24,6 +24,7 @@ mod record;
 
 pub use machine::{Effect, Input, Member, Step};
 pub use message::{
-    Appended, Ballot, Base, Clock, ENTRIES_PER_MESSAGE_MAX, LogEntry, LogId, Membership, Message, Payload, Rpc, Term,
+    Appended, Ballot, Base, Clock, ENTRIES_PER_MESSAGE_MAX, LogEntry, LogId, Membership, Message, Payload,
+    Rpc, Term,
 };
 pub use record::{Record, RecordError};

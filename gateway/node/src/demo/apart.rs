@@ -1,6 +1,7 @@
 //! The demo's chains on the nodes of a consortium.
 
 use crate::{
+    consensus::Consensus,
     network::{self, Bank},
     node::config::LaneSection,
     processes::free_doors,
@@ -22,6 +23,7 @@ pub fn write(folder: &Path, nodes: usize) -> Result<()> {
         doors: free_doors(nodes)?,
         organisations: nodes,
         chains: Bank::all().map(Bank::chain).collect(),
+        consensus: Consensus::default(),
         lanes: Bank::partners().map(lane).collect(),
     };
     testnet.write(|chain: &ChainName, consortium: &Consortium| {
