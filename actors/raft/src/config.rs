@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// How often a leader says that it is there; also how long it waits for an answer to entries.
 const HEARTBEAT_MS: u64 = 250;
 /// Between these a follower waits for its leader before it stands itself.
-const ELECTION_MS: (u64, u64) = (1_000, 2_000);
+const ELECTION_MS: (u64, u64) = (750, 1_500);
 /// How long a leader waits for an answer to a new beginning of the log.
 const INSTALL_MS: u64 = 2_000;
 /// Applied entries that a log keeps for followers who are a little behind.

@@ -367,9 +367,13 @@ struct VerifyArgs {
     evidence: PathBuf,
 }
 
+/// What is logged unless `CATENARY_LOG` says otherwise. The Raft engine calls it an error that a member cannot be reached; what
+/// ends it is told by the group.
+const LOG_FILTER: &str = "error,openraft=off";
+
 /// Reads the command line and runs.
 pub fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Cli { command } = Cli::parse();
     if let Err(error) = catenary_store::failpoint::arm() {

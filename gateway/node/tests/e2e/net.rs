@@ -115,7 +115,7 @@ impl Net {
     pub fn spawn_with(&mut self, node: usize, variables: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
-        command.env("CATENARY_LOG", "warn,catenary_links=info");
+        command.env("CATENARY_LOG", "warn,catenary_links=info,openraft=off");
         command.envs(variables.iter().copied());
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
