@@ -190,6 +190,20 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_is_not_whole_is_lost_for_good_although_the_guard_remembers() {
+        let [whole, lost, known] = ["whole", "lost", "known"].map(ChainTag::of);
+        let signed = Mark::new(Height(7), 0, SignedStep::Precommit, b"a vote");
+        let before = Mark::forgotten(Height(3));
+        let mut marks =
+            Marks::from([(whole, signed.encode()), (lost, signed.encode()), (known, before.encode())]);
+        note_lost_logs(&mut marks, [whole, lost, known], |chain| chain == whole);
+        let mark = |chain| Mark::decode(&marks[&chain]).unwrap();
+        assert_eq!((mark(whole), mark(lost), mark(known)), (signed, Mark::forgotten(Height(8)), before));
+        let next_start = Copies { mark: Some(mark(lost)), guard_whole: true, journal_whole: true };
+        assert_eq!(next_start.recall().0, Memory::Lost);
+    }
+
+    #[test]
     fn memory_says_where_to_vote() {
         let allowed = |memory: Memory| [7, 8].map(|height| memory.allows(Height(height)));
         assert_eq!(allowed(Memory::Whole), [true, true]);
