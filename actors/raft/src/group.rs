@@ -151,6 +151,12 @@ impl Group {
         });
     }
 
+    /// Whether these are the members as far as the log is applied, and no change of them is half done.
+    pub fn has_members(&self, members: &BTreeSet<Address>) -> bool {
+        let present = convert::membership(self.store.log().members.membership());
+        present.voters == [members.clone()]
+    }
+
     /// Makes these the members, if this one leads and others are. One change at a time; ask again until it is done.
     pub fn follow_members(&self, members: &BTreeSet<Address>) {
         let metrics = self.raft.metrics().borrow().clone();

@@ -14,7 +14,8 @@ use catenary_ledger::{
     stores::ASSET,
 };
 use catenary_types::{
-    DoubleVote, Height, Receipt, Timestamp, UnixSeconds, Validator, VoteKind, time::NANOS_PER_SECOND,
+    DoubleVote, Genesis, Height, Parameters, Receipt, Timestamp, UnixSeconds, Validator, VoteKind,
+    genesis::CONSENSUS_RAFT, time::NANOS_PER_SECOND,
 };
 use common::{
     Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, report, votes,
@@ -233,4 +234,23 @@ fn a_replaced_set_can_be_reported_for_a_day() {
     assert_eq!(kept(&chain), [9, 31]);
     replace(&mut chain, &[33]);
     assert_eq!(kept(&chain), [32]);
+}
+
+#[test]
+fn a_chain_that_counts_heads_takes_no_validators_of_different_power() {
+    let set = |powers: [u64; 2]| {
+        let validator = |(seed, power)| Validator { public_key: key(seed).public_key(), power };
+        AdminCall::SetValidators(SetValidators { validators: (40..).zip(powers).map(validator).collect() })
+    };
+    let decide = |genesis: Genesis, powers| {
+        let mut chain = Chain::from_genesis(&genesis);
+        let decided = chain.committee(vec![set(powers)]);
+        chain.apply(decided).reason
+    };
+    let votes = || genesis(UnixSeconds(START_S));
+    let logs =
+        || Genesis { consensus: CONSENSUS_RAFT, parameters: Parameters::for_raft_group_of(1), ..votes() };
+    assert_eq!(decide(votes(), [10, 20]), "");
+    assert_eq!(decide(logs(), [10, 10]), "");
+    assert_eq!(decide(logs(), [10, 20]), "INVALID_ARGUMENT");
 }

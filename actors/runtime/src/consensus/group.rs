@@ -1,13 +1,15 @@
 //! The consensus group of a chain, whichever kind it is.
 
-use super::actor::{ConsensusActor, ConsensusMessage};
+use super::actor::{ConsensusActor, ConsensusMessage, ConsensusParts};
 use crate::{
     chain::ChainActor,
+    home::Home,
     journal::ChainJournal,
-    raft::{RaftActor, RaftMessage},
+    raft::{RaftActor, RaftLog, RaftMessage},
 };
 use actix::Addr;
 use catenary_consensus::{Input, Message, Peer, raft};
+use catenary_replica::Tip;
 use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::Block;
 use std::sync::Arc;
@@ -22,6 +24,18 @@ pub(crate) enum Group {
 }
 
 impl Group {
+    /// Starts a group on a tip: one that keeps a log, if there is one to start from.
+    pub(crate) fn start(home: &Home, parts: ConsensusParts, log: Option<RaftLog>, tip: &Tip) -> Self {
+        let capacity = home.capacities().consensus;
+        match log {
+            None => Self::Bft(home.start(capacity, move || ConsensusActor::new(parts))),
+            Some(log) => {
+                let raft = RaftActor::new(parts, log, tip);
+                Self::Raft(home.start(capacity, move || raft))
+            }
+        }
+    }
+
     /// Tells the group which chain it decides for.
     pub(crate) fn chain(&self, chain: Addr<ChainActor>) {
         match self {

@@ -9,5 +9,5 @@ mod actor;
 mod effects;
 mod group;
 
-pub(crate) use actor::{ConsensusActor, ConsensusParts};
+pub(crate) use actor::ConsensusParts;
 pub(crate) use group::Group;

@@ -215,8 +215,11 @@ impl RaftActor {
         if let Some(group) = &self.group {
             group.may_lead(may_lead);
         }
+        let members = self.members.iter().copied().collect();
+        let follows = self.group.as_ref().is_some_and(|group| group.has_members(&members));
         let ready = self.leadership.is_some_and(|leadership| leadership.is_ready(self.applied));
-        let leads = ready && may_lead;
+        // A block of a new set is built by a log of the same members: whoever sees one knows that the change is over.
+        let leads = ready && follows && may_lead;
         if self.leadership.is_some() && !may_lead {
             tracing::warn!(chain = %self.chain_id, "this node's clock is off the others': it does not lead");
         }

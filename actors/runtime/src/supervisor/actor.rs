@@ -6,11 +6,11 @@ use super::{
 };
 use crate::{
     chain::{ChainActor, ChainMailbox, ChainMessage, ChainParts, Running, Slot},
-    consensus::{ConsensusActor, ConsensusParts, Group},
+    consensus::{ConsensusParts, Group},
     journal::ChainJournal,
     memory::recall,
     peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
-    raft::{self, RaftActor, RaftLog},
+    raft::{self, RaftLog},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
@@ -200,13 +200,7 @@ impl SupervisorActor {
         };
         let home = &self.parts.homes[number % self.parts.homes.len()];
         let capacities = home.capacities();
-        let consensus = match raft {
-            None => Group::Bft(home.start(capacities.consensus, move || ConsensusActor::new(consensus))),
-            Some(log) => {
-                let raft = RaftActor::new(consensus, log, &tip);
-                Group::Raft(home.start(capacities.consensus, move || raft))
-            }
-        };
+        let consensus = Group::start(home, consensus, raft, &tip);
         let parts = ChainParts {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())

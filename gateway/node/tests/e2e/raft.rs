@@ -5,7 +5,7 @@
 
 use crate::net::{CHAINS, Load, Net, catenary, until};
 use catenary_crypto::Hash;
-use catenary_types::{Address, CommitSignature, Height, Trust};
+use catenary_types::{Address, Certificate, CommitSignature, Height, Trust};
 use std::{collections::BTreeMap, fs};
 
 /// How often a leader is killed, unless `E2E_CYCLES` says otherwise.
@@ -52,6 +52,11 @@ async fn nobody_signed_twice(net: &Net) -> Vec<usize> {
         newest.push(signed.range((last, Address([0; 20]))..).count());
     }
     newest
+}
+
+fn has_signed(certificate: &Certificate, member: Address) -> bool {
+    let is_his = |entry: &CommitSignature| matches!(entry, CommitSignature::Commit { address, .. } if *address == member);
+    certificate.signatures.iter().any(is_his)
 }
 
 #[tokio::test]
@@ -133,14 +138,53 @@ async fn a_member_that_lost_its_log_follows_says_so_and_signs_nothing() {
         assert_eq!(tip.trust, Trust::Crash);
         for height in wiped_at.0 + 2..=tip.height.0 {
             let view = client.block(Height(height)).await.unwrap().unwrap();
-            let signs = |entry: &CommitSignature| matches!(entry, CommitSignature::Commit { address, .. } if *address == own);
-            assert!(!view.certificate.signatures.iter().any(signs), "it signed at {height}");
+            assert!(!has_signed(&view.certificate, own), "it signed at {height}");
         }
     }
     let mut list = catenary(&["chain", "list", "--config"]);
     let listed = list.arg(net.folder(lost).join("node.toml")).output().unwrap();
     let text = String::from_utf8(listed.stdout).unwrap();
     assert!(text.contains("crash") && text.contains("Raft log is lost"), "{text}");
+}
+
+#[tokio::test]
+async fn members_of_the_log_follow_the_validators_of_the_chain() {
+    let mut net = Net::start_by(4, "raft").await;
+    let load = Load::start(&net);
+    let before = net.heights().await;
+    net.progress(&before).await;
+    let joined = net.join().await;
+    let tip = net.height(0).await;
+    until("it follows", async || net.status(joined, 0).await.is_some_and(|status| status.height > tip)).await;
+
+    net.set_validators(&[1, 2, 3, joined]);
+    let own = net.validator(joined);
+    // A block that the new set signs says that the log has its members.
+    for chain in 0..CHAINS.len() {
+        until("it is a validator", async || {
+            let view = net.client(1, chain).header(None).await;
+            view.is_ok_and(|view| view.validators.by_address(&own).is_some())
+        })
+        .await;
+    }
+    until("it signs", async || {
+        let view = net.client(1, 0).header(None).await;
+        view.is_ok_and(|view| has_signed(&view.signed.certificate, own))
+    })
+    .await;
+    // Three of the new four are a majority; of the old four there are but two left.
+    net.kill(0);
+    net.kill(1);
+    for _ in 0..2 {
+        let before = net.heights().await;
+        net.progress(&before).await;
+    }
+    net.spawn(0);
+    net.spawn(1);
+
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
+    nobody_signed_twice(&net).await;
 }
 
 #[tokio::test]
