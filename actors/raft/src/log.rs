@@ -4,7 +4,7 @@ use crate::{
     config::MESSAGE_BYTES_MAX,
     convert,
     engine::{Engine, Entry, Id, StorageError, Vote},
-    store::Store,
+    store::{Store, failed},
 };
 use openraft::{
     EntryPayload, LogState, OptionalSend, RaftLogReader,
@@ -58,7 +58,7 @@ impl RaftLogStorage<Engine> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.0.change_durably(|log| vec![log.vote(*vote)]).await
+        self.0.change_durably(|log| vec![log.vote(*vote)]).await.map_err(failed)
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
@@ -73,14 +73,14 @@ impl RaftLogStorage<Engine> for LogStore {
         let on_durable = Box::new(move |result: Result<(), String>| {
             flushed.log_io_completed(result.map_err(io::Error::other));
         });
-        self.0.change(on_durable, |log| log.append(entries))
+        self.0.change(on_durable, |log| log.append(entries)).map_err(failed)
     }
 
     async fn truncate(&mut self, from: Id) -> Result<(), StorageError> {
-        self.0.change(Box::new(|_| ()), |log| vec![log.cut_from(from.index)])
+        self.0.change(Box::new(|_| ()), |log| vec![log.cut_from(from.index)]).map_err(failed)
     }
 
     async fn purge(&mut self, upto: Id) -> Result<(), StorageError> {
-        self.0.cut_behind(upto)
+        self.0.cut_behind(upto).map_err(failed)
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     convert,
     engine::{Engine, Entry, Id, SnapshotMeta, StorageError, StoredMembers},
     group::Event,
-    store::Store,
+    store::{Store, failed},
 };
 use openraft::{OptionalSend, RaftSnapshotBuilder, Snapshot, storage::RaftStateMachine};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl RaftStateMachine<Engine> for Outlet {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, _: Box<()>) -> Result<(), StorageError> {
         let base = convert::base(meta.last_log_id.as_ref(), &meta.last_membership);
-        self.store.change_durably(|log| log.install(base)).await?;
+        self.store.change_durably(|log| log.install(base)).await.map_err(failed)?;
         let last = meta.last_log_id.as_ref().map(convert::log_id);
         let _ = last.map(|last| self.events.send(Event::Installed(last)));
         Ok(())

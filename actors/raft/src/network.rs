@@ -85,7 +85,9 @@ impl Network {
         let clock = Clock::measured(question.sent, message.clock, (self.clock)());
         let question = open.questions.remove(&message.number)?;
         // Whoever asked may have given up.
-        let _ = question.answer.map(|answer| answer.send(message.rpc));
+        if let Some(answer) = question.answer {
+            drop(answer.send(message.rpc));
+        }
         Some((message.from, clock))
     }
 

@@ -102,25 +102,25 @@ impl Store {
         &self,
         on_durable: OnDurable,
         change: impl FnOnce(&mut Log) -> Vec<(Height, Record)>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), String> {
         let mut log = self.log();
         let records = change(&mut log);
-        self.disk.append(records, on_durable).map_err(failed)
+        self.disk.append(records, on_durable)
     }
 
     /// The same, and waits until it is on the disk.
     pub(crate) async fn change_durably(
         &self,
         change: impl FnOnce(&mut Log) -> Vec<(Height, Record)>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<(), String> {
         let (done, durable) = oneshot::channel();
         // Whoever waited may be gone.
         self.change(Box::new(move |result| drop(done.send(result))), change)?;
-        durable.await.unwrap_or_else(|_| Err("the journal is gone".into())).map_err(failed)
+        durable.await.unwrap_or_else(|_| Err("the journal is gone".into()))
     }
 
     /// Drops the entries up to this one: first the new beginning is on the disk, then what led to it may go.
-    pub(crate) fn cut_behind(self: &Arc<Self>, id: Id) -> Result<(), StorageError> {
+    pub(crate) fn cut_behind(self: &Arc<Self>, id: Id) -> Result<(), String> {
         let store = self.clone();
         let released = move |result: Result<(), String>| {
             if result.is_ok() {
@@ -152,7 +152,8 @@ impl Store {
     }
 }
 
-fn failed(reason: String) -> StorageError {
+/// The engine's word for a disk that takes nothing more.
+pub(crate) fn failed(reason: String) -> StorageError {
     StorageIOError::write_logs(AnyError::error(reason)).into()
 }
 

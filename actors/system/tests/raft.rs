@@ -5,7 +5,10 @@
 
 use catenary_relay::query::Activity;
 use catenary_runtime::{ChainMailbox, now};
-use catenary_system::testing::{Bank, Group, root, run, settle, until};
+use catenary_system::{
+    ResumeError, resume_voting,
+    testing::{Bank, Group, root, run, settle, until},
+};
 use catenary_types::{Address, CommitSignature, Height, Trust};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -178,8 +181,11 @@ fn a_member_that_lost_its_log_follows_and_signs_nothing() {
                 panic!("it says nothing: {status:?}")
             };
             assert!(on.contains("Raft log is lost"), "{on}");
-            // Even after a restart on what it has by now.
+            // Even after a restart on what it has by now, and whatever its operator says.
             consortium.group.stop(wiped).await;
+            let data = consortium.group.data(wiped).await;
+            let resumed = resume_voting(&data, consortium.bank.chain_id());
+            assert!(matches!(resumed, Err(ResumeError::KeepsLog(_))), "{resumed:?}");
         }
         consortium.group.restart(wiped).await;
         consortium.same_state(wiped, other).await;
