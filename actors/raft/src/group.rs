@@ -284,6 +284,8 @@ async fn watch_leader(
             }
         }
         if metrics.changed().await.is_err() {
+            // It panicked, or was shut down, and then nobody listens.
+            let _ = events.send(Event::Failed("the engine has ended".into()));
             return;
         }
     }

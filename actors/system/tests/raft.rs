@@ -160,8 +160,23 @@ fn a_member_that_was_away_for_long_catches_up_and_signs_again() {
     });
 }
 
+/// The guard, which remembers every signature, is still there.
+fn lose_journal(folder: &Path) {
+    fs::remove_dir_all(folder.join("journal")).unwrap();
+}
+
 #[test]
-fn a_member_that_lost_its_log_follows_and_signs_nothing() {
+fn a_member_that_lost_everything_follows_and_signs_nothing() {
+    follows_after(wipe);
+}
+
+#[test]
+fn a_member_that_lost_its_log_alone_follows_and_signs_nothing() {
+    follows_after(lose_journal);
+}
+
+/// A member loses its log in this way.
+fn follows_after(loss: fn(&Path)) {
     run(async {
         let mut consortium = Consortium::of(3).await;
         consortium.settle(0).await;
@@ -169,7 +184,7 @@ fn a_member_that_lost_its_log_follows_and_signs_nothing() {
         let (wiped, other) = ((leader + 1) % 3, (leader + 2) % 3);
         consortium.group.stop(wiped).await;
         let last = consortium.settle(leader).await;
-        wipe(consortium.group.folder(wiped));
+        loss(consortium.group.folder(wiped));
         for _ in 0..2 {
             consortium.group.restart(wiped).await;
             for _ in 0..6 {

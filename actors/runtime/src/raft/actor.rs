@@ -252,6 +252,8 @@ impl RaftActor {
                 self.take_step(Input::Leads(false), ctx);
                 ctx.run_later(CLOCK_INTERVAL, |actor, ctx| actor.look_who_leads(ctx));
             }
+            // One that was shut down has not failed.
+            Event::Failed(_) if self.group.is_none() => {}
             Event::Failed(reason) => self.fail(format!("raft: {reason}"), ctx),
         }
     }
