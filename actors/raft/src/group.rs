@@ -197,13 +197,31 @@ impl Group {
 
     /// Cuts the log behind what is flushed, if that is worth it.
     pub fn compact(&self) {
-        if self.store.coverable() < LOG_ENTRIES_UNCUT_MAX {
-            return;
+        if self.store.coverable() >= LOG_ENTRIES_UNCUT_MAX {
+            self.take_snapshot();
         }
+    }
+
+    /// Cuts the log of an idle group as far as it can be cut, in two calls with a while between: what an idle chain keeps in the
+    /// journal keeps files that busy ones have filled.
+    pub fn compact_idle(&self) {
+        if self.store.coverable() > 0 {
+            return self.take_snapshot();
+        }
+        let Some(upto) = self.store.log().cuttable() else { return };
+        let raft = self.raft.clone();
+        tokio::spawn(async move {
+            if let Err(error) = raft.trigger().purge_log(upto).await {
+                tracing::debug!(%error, "a Raft log is not cut");
+            }
+        });
+    }
+
+    fn take_snapshot(&self) {
         let raft = self.raft.clone();
         tokio::spawn(async move {
             if let Err(error) = raft.trigger().snapshot().await {
-                tracing::debug!(%error, "a Raft log is not cut");
+                tracing::debug!(%error, "a Raft log gets no snapshot");
             }
         });
     }

@@ -135,6 +135,10 @@ impl Store {
         self.change(Box::new(released), |log| {
             let members = log.members_at(&id);
             log.begin_at(convert::base(Some(&id), &members));
+            if log.entries.is_empty() {
+                // Then all that stands under the present height may go.
+                log.stamp = log.stamp.next();
+            }
             vec![log.base_record()]
         })
     }
@@ -214,6 +218,12 @@ impl Log {
     pub(crate) fn last(&self) -> Option<Id> {
         let last = self.entries.values().next_back().map(|kept| kept.entry.log_id);
         last.or_else(|| self.base.last.as_ref().map(convert::log_id_back))
+    }
+
+    /// Up to where the log may be cut, if anything stands there.
+    pub(crate) fn cuttable(&self) -> Option<u64> {
+        let upto = self.snapshot.as_ref()?.last?.index;
+        self.entries.range(..=upto).next().map(|_| upto)
     }
 
     fn insert(&mut self, entry: Entry) {

@@ -2,11 +2,12 @@
 
 use crate::{
     engine::{Engine, Entry, Id, MemberId, StorageError},
+    group::{Event, Group, Parts},
     log::LogStore,
     machine::Outlet,
     store::{Disk, OnDurable, Store},
 };
-use catenary_consensus::raft::Record;
+use catenary_consensus::raft::{LogEntry, Payload, Record};
 use catenary_crypto::Hash;
 use catenary_types::{Address, Block, Header, Height, Timestamp};
 use openraft::{
@@ -15,11 +16,12 @@ use openraft::{
     testing::{StoreBuilder, Suite},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::sync::mpsc;
 
@@ -168,4 +170,77 @@ async fn a_message_takes_as_many_entries_as_fit_and_never_none() {
     log.blocking_append([large(0), large(1), block(1, 2, 2)]).await.unwrap();
     assert_eq!(log.limited_get_log_entries(0, 3).await.unwrap().len(), 1);
     assert_eq!(log.limited_get_log_entries(1, 3).await.unwrap().len(), 2);
+}
+
+/// Three members that hear each other at once.
+#[tokio::test(start_paused = true)]
+async fn three_members_have_one_log_and_an_idle_one_is_cut_to_its_beginning() {
+    type Members = Arc<Mutex<BTreeMap<Address, Group>>>;
+    let members = Members::default();
+    let addresses: BTreeSet<_> = [1, 2, 3].map(|number| Address([number; 20])).into();
+    let mut logs = Vec::new();
+    for own in addresses.clone() {
+        let (events, happened) = mpsc::unbounded_channel();
+        let (others, disk) = (members.clone(), Arc::<Memory>::default());
+        let parts = Parts {
+            name: "test".into(),
+            own,
+            first_members: addresses.clone(),
+            records: Vec::new(),
+            disk: disk.clone(),
+            send: Arc::new(move |to, message| {
+                let others = others.lock().unwrap();
+                let to = others.get(&to);
+                to.is_some_and(|to| {
+                    to.receive(message);
+                    true
+                })
+            }),
+            clock: Arc::new(|| Timestamp(0)),
+            events,
+        };
+        let group = Group::start(parts).await.unwrap();
+        members.lock().unwrap().insert(own, group);
+        logs.push((disk, happened));
+    }
+    let EntryPayload::Normal(block) = block(0, 0, 1).payload else { unreachable!("it is a block") };
+    let mut written = false;
+    let mut applied = vec![Vec::new(); logs.len()];
+    let is_block = |entry: &LogEntry| matches!(entry.payload, Payload::Block(_));
+    while !applied.iter().all(|log: &Vec<LogEntry>| log.iter().any(is_block)) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        for (at, (_, happened)) in logs.iter_mut().enumerate() {
+            while let Ok(event) = happened.try_recv() {
+                match event {
+                    Event::Applied(entry) => applied[at].push(entry),
+                    Event::Leads(Some(leads)) if !written => {
+                        written = true;
+                        members.lock().unwrap()[&leads.term.leader].write(block.clone());
+                    }
+                    Event::Unwritten => written = false,
+                    Event::Leads(_) | Event::Installed(_) => {}
+                    Event::Failed(reason) => panic!("{reason}"),
+                }
+            }
+        }
+    }
+    assert!(applied.iter().all(|log| *log == applied[0]), "{applied:?}");
+    let count = |logs: &[(Arc<Memory>, _)]| logs.iter().map(|(disk, _)| disk.records().len()).max();
+    let uncut = count(&logs);
+    while count(&logs) > Some(2) {
+        for (disk, _) in &logs {
+            disk.flushed.store(1, Ordering::Relaxed);
+        }
+        members.lock().unwrap().values().for_each(Group::compact_idle);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(uncut > Some(3), "members, a blank one and the block");
+    for (disk, _) in &logs {
+        let (mut log, mut outlet) = disk.reopened();
+        assert!(log.try_get_log_entries(..).await.unwrap().is_empty());
+        let (last, known) = outlet.applied_state().await.unwrap();
+        assert_eq!(last.map(|id| id.index), Some(applied[0].last().unwrap().id.index));
+        assert_eq!(known.membership().voter_ids().count(), 3);
+        assert!(log.read_vote().await.unwrap().is_some_and(|vote| vote.committed));
+    }
 }

@@ -110,16 +110,21 @@ impl Tail {
     /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
     /// and the block after `tip` is not here either.
     pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
-        let next = tip.next().0;
+        let next = tip.next();
+        // What a Raft log is kept under says nothing of decisions.
         let decided = |record: &Record| match record.kind {
-            KIND_FLUSHED => record.height,
-            _ => record.height.saturating_sub(1),
+            KIND_RAFT => None,
+            KIND_FLUSHED => Some(record.height),
+            _ => Some(record.height.saturating_sub(1)),
         };
-        let above = self.records.range(next..).flat_map(|(_, records)| records);
-        let decided = above.map(decided).max()?;
-        // A Raft log is kept up to the blocks that are flushed, so it holds the block if it holds anything of the height.
-        let is_body = |record: &Record| matches!(record.kind, KIND_BODY | KIND_RAFT);
-        let has_next = self.records.get(&next).is_some_and(|records| records.iter().any(is_body));
+        let above = || self.records.range(next.0..).flat_map(|(_, records)| records);
+        let decided = above().filter_map(decided).max()?;
+        let is_next = |record: &Record| match record.kind {
+            KIND_BODY => record.height == next.0,
+            KIND_RAFT => raft::Record::decode(&record.payload).is_ok_and(|record| record.is_block_of(next)),
+            _ => false,
+        };
+        let has_next = above().any(is_next);
         (decided > tip.0 && !has_next).then_some(Height(decided))
     }
 }

@@ -26,7 +26,7 @@ use catenary_platform::Platform;
 use catenary_raft::{Event, Group, Leadership, Parts};
 use catenary_replica::{PeerMessage, Recipients, Tip};
 use catenary_store::failpoint::reached_each;
-use catenary_types::{Address, Block, ChainId};
+use catenary_types::{Address, Block, ChainId, Height};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -78,6 +78,8 @@ pub(crate) struct RaftActor {
     precision_ms: u64,
     leadership: Option<Leadership>,
     applied: Option<LogId>,
+    /// How far it was applied when the clock was looked at last: an idle log is cut.
+    applied_before: Option<LogId>,
     leads: bool,
     /// Blocks of the log that are not decided.
     pub(super) logged: BTreeMap<Hash, Arc<Block>>,
@@ -97,6 +99,10 @@ impl RaftActor {
         }
         let signer = signer.filter(|_| is_whole);
         let validator = signer.as_ref().map(|signer| signer.address());
+        if validator.is_none() {
+            // No log is kept here, so nothing in the journal is held for one.
+            journal.release(Height(u64::MAX));
+        }
         let last_block = tip.block.as_ref().map(|block| block.hash);
         let parameters = tip.parameters.clone();
         Self {
@@ -119,6 +125,7 @@ impl RaftActor {
             precision_ms: tip.parameters.clock_precision_ms,
             leadership: None,
             applied: None,
+            applied_before: None,
             leads: false,
             logged: BTreeMap::new(),
             built: None,
@@ -164,6 +171,10 @@ impl RaftActor {
         ctx.run_interval(CLOCK_INTERVAL, |actor, ctx| {
             if let Some(group) = &actor.group {
                 actor.directory.members().into_iter().for_each(|member| group.greet(member));
+                if actor.applied == actor.applied_before {
+                    group.compact_idle();
+                }
+                actor.applied_before = actor.applied;
             }
             actor.follow(ctx);
         });

@@ -16,7 +16,7 @@
 
 use super::message::{Ballot, Base, LogEntry, LogId, Membership, Payload, Term};
 use crate::journal::{self, Reader, Writer};
-use catenary_types::{Address, Block, Message as _, WireError, limits::VALIDATORS_MAX};
+use catenary_types::{Address, Block, Height, Message as _, WireError, limits::VALIDATORS_MAX};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Sets of voters in a membership: the old and the new.
@@ -89,6 +89,14 @@ impl Record {
             }
         };
         out.0
+    }
+
+    /// Whether it is of an entry with a block of this height.
+    pub fn is_block_of(&self, height: Height) -> bool {
+        match self {
+            Self::Entry(LogEntry { payload: Payload::Block(block), .. }) => block.header.height == height,
+            Self::Entry(_) | Self::Ballot(_) | Self::Cut { .. } | Self::Base { .. } => false,
+        }
     }
 
     /// Reads a record; any bytes give one or an error.
