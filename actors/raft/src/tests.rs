@@ -236,11 +236,16 @@ async fn three_members_have_one_log_and_an_idle_one_is_cut_to_its_beginning() {
     }
     assert!(uncut > Some(3), "members, a blank one and the block");
     for (disk, _) in &logs {
-        let (mut log, mut outlet) = disk.reopened();
-        assert!(log.try_get_log_entries(..).await.unwrap().is_empty());
-        let (last, known) = outlet.applied_state().await.unwrap();
-        assert_eq!(last.map(|id| id.index), Some(applied[0].last().unwrap().id.index));
-        assert_eq!(known.membership().voter_ids().count(), 3);
-        assert!(log.read_vote().await.unwrap().is_some_and(|vote| vote.committed));
+        begins_after(disk, applied[0].last().unwrap().id.index).await;
     }
+}
+
+/// A log with nothing but where it begins, its three members and its leader.
+async fn begins_after(disk: &Arc<Memory>, index: u64) {
+    let (mut log, mut outlet) = disk.reopened();
+    assert!(log.try_get_log_entries(..).await.unwrap().is_empty());
+    let (last, known) = outlet.applied_state().await.unwrap();
+    assert_eq!(last.map(|id| id.index), Some(index));
+    assert_eq!(known.membership().voter_ids().count(), 3);
+    assert!(log.read_vote().await.unwrap().is_some_and(|vote| vote.committed));
 }
