@@ -4,13 +4,14 @@
 use catenary_consensus::{
     Message, PolkaCertificate, PolkaSignature, Proposal, RoundCertificate, RoundCertificateKind,
     RoundSignature, SignedProposal, SignedVote, ValueId, Vote,
+    raft::{self, Appended, Ballot, Base, LogEntry, LogId, Membership, Payload, Rpc, Term},
 };
 use catenary_crypto::{Hash, Signature};
 use catenary_proto::peer::{self, frame::Message as Wire};
 use catenary_replica::{FetchedBlock, PeerMessage, PeerTip};
 use catenary_types::{Address, Block, Certificate, CommitSignature, Header, Height, Timestamp, VoteKind};
 use prost::Message as _;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 const VALIDATOR: Address = Address([3; 20]);
 const SIGNATURE: Signature = Signature([4; 64]);
@@ -65,6 +66,42 @@ fn certificate() -> Certificate {
     }
 }
 
+fn log_id(index: u64) -> LogId {
+    LogId { term: Term { number: 5, leader: VALIDATOR }, index }
+}
+
+fn ballot() -> Ballot {
+    Ballot { term: Term { number: 5, leader: VALIDATOR }, committed: true }
+}
+
+fn membership() -> Membership {
+    let members = BTreeSet::from([VALIDATOR, Address([9; 20])]);
+    Membership { voters: vec![members.clone()], nodes: members }
+}
+
+fn raft(rpc: Rpc) -> raft::Message {
+    raft::Message { from: VALIDATOR, number: 8, clock: Timestamp(9), rpc }
+}
+
+/// Short answers and questions of a Raft group.
+fn short_raft_messages() -> Vec<PeerMessage> {
+    let appended = [
+        Appended::All,
+        Appended::Upto(Some(log_id(1))),
+        Appended::Upto(None),
+        Appended::Conflict,
+        Appended::Higher(ballot()),
+    ];
+    let others = [
+        Rpc::Hello,
+        Rpc::Welcome,
+        Rpc::RequestVote { ballot: ballot(), last: None },
+        Rpc::Voted { ballot: ballot(), granted: true, last: Some(log_id(1)) },
+        Rpc::Installed { ballot: ballot() },
+    ];
+    appended.into_iter().map(Rpc::Appended).chain(others).map(|rpc| PeerMessage::Raft(raft(rpc))).collect()
+}
+
 fn messages() -> Vec<PeerMessage> {
     let polka = PolkaCertificate {
         height: Height(7),
@@ -80,6 +117,19 @@ fn messages() -> Vec<PeerMessage> {
         PeerMessage::Consensus(Message::Polka(polka)),
         round(RoundCertificateKind::Skip),
         round(RoundCertificateKind::Precommit),
+        PeerMessage::Raft(raft(Rpc::Append {
+            ballot: ballot(),
+            previous: Some(log_id(0)),
+            entries: [Payload::Blank, Payload::Membership(membership()), Payload::Block(block())]
+                .into_iter()
+                .map(|payload| LogEntry { id: log_id(1), payload })
+                .collect(),
+            committed: None,
+        })),
+        PeerMessage::Raft(raft(Rpc::Install {
+            ballot: ballot(),
+            base: Base { last: Some(log_id(3)), membership_at: Some(log_id(2)), membership: membership() },
+        })),
         PeerMessage::Body(block()),
         PeerMessage::Transactions(vec![vec![1], vec![2, 3]]),
         PeerMessage::Tip(PeerTip { height: Height(9), app_hash: Hash([6; 32]) }),
@@ -90,7 +140,7 @@ fn messages() -> Vec<PeerMessage> {
 
 #[test]
 fn every_message_reads_back() {
-    for message in messages() {
+    for message in messages().into_iter().chain(short_raft_messages()) {
         let frame = peer::Frame { chain: "a".into(), message: Some((&message).into()) };
         let frame = peer::Frame::decode(frame.encode_to_vec().as_slice()).unwrap();
         let read = PeerMessage::try_from(frame.message.unwrap()).unwrap();
@@ -100,7 +150,7 @@ fn every_message_reads_back() {
 
 #[test]
 fn no_altered_byte_makes_a_conversion_panic() {
-    for message in messages() {
+    for message in messages().into_iter().chain(short_raft_messages()) {
         let frame = peer::Frame { chain: "a".into(), message: Some((&message).into()) };
         let bytes = frame.encode_to_vec();
         for at in 0..bytes.len() {
@@ -123,6 +173,12 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         value: Some(peer::Value { block: vec![0; block], time: 1 }),
         signatures: vec![signature.clone(); count],
     };
+    let append = |entries| {
+        let append =
+            peer::RaftAppend { entries: vec![peer::RaftEntry::default(); entries], ..Default::default() };
+        let rpc = Some(peer::raft::Rpc::Append(append));
+        Wire::Raft(peer::Raft { from: vec![3; 20], rpc, ..Default::default() })
+    };
     let vote = peer::Vote { kind: 3, validator: vec![0; 20], signature: vec![0; 64], ..Default::default() };
     let wrong = [
         (Wire::Polka(polka(129, 32)), "signatures: expected at most 128, got 129"),
@@ -131,6 +187,13 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         (Wire::Blocks(peer::Blocks { blocks: vec![peer::CertifiedBlock::default()] }), "certificate"),
         (Wire::Proposal(peer::Proposal::default()), "signature: expected 64 bytes, got 0"),
         (Wire::Body(vec![0xff]), "body: "),
+        (
+            Wire::Raft(peer::Raft { from: vec![3; 19], ..Default::default() }),
+            "raft.from: expected 20 bytes, got 19",
+        ),
+        (Wire::Raft(peer::Raft { from: vec![3; 20], ..Default::default() }), "raft.rpc: expected a value"),
+        (append(65), "raft.entries: expected at most 64, got 65"),
+        (append(1), "raft.ballot: expected a value"),
     ];
     for (wire, expected) in wrong {
         let error = PeerMessage::try_from(wire).unwrap_err().to_string();

@@ -1,11 +1,13 @@
 //! One chain's part of the node's journal: what is appended, and what a rebuild of the chain needs of it.
 
-use catenary_consensus::{Mark, journal::Record as ConsensusRecord};
+use catenary_consensus::{Mark, journal::Record as ConsensusRecord, raft};
 use catenary_journal::{
     guard::Marked,
     journal::{ChainTag, Record},
 };
-use catenary_replica::{Recovered, Tail, UnreadableRecord, body_record, consensus_record, flushed_record};
+use catenary_replica::{
+    Recovered, Tail, UnreadableRecord, body_record, consensus_record, flushed_record, raft_record,
+};
 use catenary_store::{
     failpoint::{Failpoint, reached},
     guard::Guard,
@@ -34,6 +36,10 @@ struct Present {
     /// The life of the chain that may append.
     life: u64,
     tail: Tail,
+    /// Blocks up to here are flushed in the block log.
+    flushed: Height,
+    /// A Raft log needs the records above this height, whatever is flushed.
+    held: Option<Height>,
 }
 
 /// The tag of a chain in the journal.
@@ -83,6 +89,41 @@ impl ChainJournal {
         self.append(Urgency::AtOnce, records, Some(beside), on_durable)
     }
 
+    /// Appends changes of the chain's Raft log, for at once.
+    pub(crate) fn append_raft(
+        &self,
+        records: Vec<(Height, raft::Record)>,
+        on_durable: Box<dyn FnOnce(Result<(), JournalError>) + Send>,
+    ) -> Result<(), Refused> {
+        let record = |(height, record): (Height, raft::Record)| raft_record(self.chain, height, &record);
+        self.append(Urgency::AtOnce, records.into_iter().map(record).collect(), None, on_durable)
+    }
+
+    /// The chain has a Raft log, whose records are kept until they are released.
+    pub(crate) fn hold(&self) {
+        self.present().held.get_or_insert_default();
+    }
+
+    /// The chain's Raft log no longer needs the records up to this height.
+    pub(crate) fn release(&self, height: Height) {
+        let flushed = {
+            let mut present = self.present();
+            present.held = present.held.max(Some(height));
+            present.flushed
+        };
+        self.trim(flushed);
+    }
+
+    /// Up to where blocks are flushed in the block log.
+    pub(crate) fn flushed(&self) -> Height {
+        self.present().flushed
+    }
+
+    /// The changes of the chain's Raft log, in the order in which they were made.
+    pub(crate) fn raft(&self) -> Result<Vec<(Height, raft::Record)>, UnreadableRecord> {
+        self.present().tail.raft()
+    }
+
     /// What a rebuild of the chain starts from: everything above its newest stored block.
     pub fn recovered(&self) -> Result<Recovered, UnreadableRecord> {
         self.present().tail.recovered()
@@ -106,8 +147,21 @@ impl ChainJournal {
 
     /// Blocks up to this height are flushed in the block log; their records are no longer needed.
     pub fn trim(&self, flushed: Height) {
-        self.present().tail.trim(flushed);
-        self.journal.trim(self.chain, flushed.0);
+        let upto = {
+            let mut present = self.present();
+            present.flushed = flushed.max(present.flushed);
+            let upto = present.held.map_or(flushed, |held| held.min(flushed));
+            present.tail.trim(upto);
+            upto
+        };
+        self.journal.trim(self.chain, upto.0);
+    }
+
+    /// The chain is gone: nothing of it is needed any more.
+    pub fn discard(&self) {
+        self.present().held = None;
+        // One more would overflow where the next height is asked for.
+        self.trim(Height(u64::MAX - 1));
     }
 
     fn append(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `Chain` | the replica machine of one chain |
 //! | `Consensus` | the consensus machine of one group |
+//! | `Raft` | the member of a group that keeps a log instead |
 //! | `PeerLink` | the link to one other node, for all chains |
 //! | `Router` | the relay machine, all lanes |
 //! | `Supervisor` | start, stop and restart of one chain |
@@ -33,6 +34,7 @@ mod memory;
 mod meter;
 pub mod offline;
 mod peer;
+mod raft;
 mod reader;
 mod recovery;
 mod repair;

@@ -4,8 +4,7 @@
 //! Under load batches form by themselves: whatever came in while the last one was being checked is the next one.
 
 use crate::chain::Running;
-use crate::consensus::ConsensusMessage;
-use catenary_consensus::{Claim, Input, Message, Peer, SignatureCache, Voters};
+use catenary_consensus::{Claim, Message, Peer, SignatureCache, Voters};
 use catenary_crypto::{BatchVerifier, Hash};
 use catenary_platform::{Platform, Wait};
 use catenary_store::failpoint::{Failpoint, reached};
@@ -16,7 +15,7 @@ use std::{
     io,
     ops::ControlFlow,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -72,7 +71,19 @@ impl SignatureCache for SharedCache {
 
 /// What others need to know of a group: who votes now, and whom it waits for.
 #[derive(Clone, Default)]
-pub(crate) struct GroupView(Arc<RwLock<View>>);
+pub(crate) struct GroupView {
+    view: Arc<RwLock<View>>,
+    following: Arc<OnceLock<Following>>,
+}
+
+/// Why this node's validator takes no part in its group until the chain is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Following {
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// What would have to come.
+    pub(crate) reason: String,
+}
 
 #[derive(Default)]
 struct View {
@@ -102,17 +113,27 @@ impl GroupView {
         view.stall = Some(Stall { since, absent });
     }
 
+    /// The validator only follows from here on; the first reason stays.
+    pub(crate) fn follow(&self, following: Following) {
+        self.following.get_or_init(|| following);
+    }
+
+    /// Why the validator only follows, if it does.
+    pub(crate) fn following(&self) -> Option<&Following> {
+        self.following.get()
+    }
+
     /// Whom the group waits for.
     pub(crate) fn stalled(&self) -> Option<Stall> {
         self.read().stall.clone()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, View> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, View> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,8 +188,7 @@ impl Verifier {
         for Waiting { to, peer, message } in batch {
             reached(Failpoint::MessageVerified);
             // A full mailbox drops it, and the protocol sends again; whoever does not verify is refused there.
-            let _ =
-                to.consensus.try_send(ConsensusMessage::Input(Box::new(Input::Message { peer, message })));
+            let _ = to.consensus.message(peer, message);
         }
         ControlFlow::Continue(())
     }

@@ -74,7 +74,7 @@ impl Node {
         });
         deleted.await.unwrap_or(Err(RemoveChainError::Stopping))?;
         let Some(hosted) = self.hosted.remove(tag) else { return Ok(()) };
-        hosted.journal.trim(Height(u64::MAX - 1));
+        hosted.journal.discard();
         match hosted.validator {
             Some(validator) => Ok(self.keys.release(&key_name(chain_id, validator))?),
             None => Ok(()),

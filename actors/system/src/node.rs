@@ -8,7 +8,7 @@ use catenary_journal::{
 };
 use catenary_links::{ChainClient, WireEnd};
 use catenary_platform::Platform;
-use catenary_replica::note_losses;
+use catenary_replica::{note_losses, note_lost_logs};
 use catenary_runtime::{
     Capacities, ChainDefinition, ChainJournal, ChainMailbox, Door, Executors, Home, IndexWriter, NodeParts,
     Reasons, Supervisor, chain_tag,
@@ -20,7 +20,7 @@ use catenary_store::{
     index::{Engine, Index, IndexError},
     journal::{self, JournalError, JournalWriter},
 };
-use catenary_types::{Address, ChainId, Height};
+use catenary_types::{Address, ChainId, Height, genesis::CONSENSUS_RAFT};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -389,10 +389,13 @@ fn open_votes(
     journal_existed: bool,
 ) -> Result<(JournalWriter, Vec<Record>, Report, GuardWriter, Found), OpenNodeError> {
     let known = known_chains(data, chains)?;
+    let keeps_log = |chain: &&ChainDefinition| !chain.is_new && chain.genesis.consensus == CONSENSUS_RAFT;
+    let logs = chains.iter().filter(keeps_log).map(|chain| chain_tag(&chain.chain_id));
     let open_guard = |report: &Report, journal_end| {
         GuardWriter::open_on(platform, &data.guard(), journal_end, |found| {
             let whole = |chain| journal_existed && !report.is_suspect(chain, 0);
             note_losses(&mut found.marks, found.complete, known, whole);
+            note_lost_logs(&mut found.marks, logs, whole);
         })
     };
     let opened = JournalWriter::open_after(platform, &data.journal(), journal::Config::default(), open_guard);

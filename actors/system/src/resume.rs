@@ -11,7 +11,7 @@ use catenary_store::{
     block_log::{self, BlockLogWriter},
     guard::GuardWriter,
 };
-use catenary_types::{ChainId, Genesis, Height, Message};
+use catenary_types::{ChainId, Genesis, Height, Message, genesis::CONSENSUS_RAFT};
 
 /// Why a validator does not vote again.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,12 @@ pub enum ResumeError {
     /// The block log is damaged, so that nobody knows how far the chain is.
     #[error("the block log is damaged: {0}")]
     Damaged(String),
+    /// Its group keeps a Raft log, of which others have a part in their votes.
+    #[error(
+        "{0} keeps a Raft log: nobody can tell whom this member voted for before it was lost, so it comes back with a new \
+         validator key alone"
+    )]
+    KeepsLog(ChainId),
     /// The guard remembers.
     #[error(
         "the guard knows that this validator signed at height {signed}, above the newest block {newest}: signing there again \
@@ -60,6 +66,9 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
     }
     let dir = data.chain(chain_id.as_str())?;
     let genesis = dir.genesis()?.and_then(|bytes| Genesis::decode(&bytes).ok()).ok_or_else(no_chain)?;
+    if genesis.consensus == CONSENSUS_RAFT && genesis.validators.len() > 1 {
+        return Err(ResumeError::KeepsLog(chain_id.clone()));
+    }
     let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
     let logs = BlockLogWriter::start(block_log::Config::default(), |_| ())?;
     let (log, report) = logs.open(&dir.blocks(), identity).map_err(ResumeError::Log)?;

@@ -21,8 +21,8 @@ use catenary_relay::gateway::SubmitOutcome;
 use catenary_runtime::{Capacities, ChainDefinition, ChainMailbox, Reporter, now};
 use catenary_store::{DataDir, index::Engine};
 use catenary_types::{
-    AccountId, Body, Call, ChainId, Committee, Genesis, Height, Message, Organisation, RequestId, Role,
-    Timestamp, TxId, UnixSeconds, Validator, testing,
+    AccountId, Body, Call, ChainId, Committee, Genesis, Height, Message, Organisation, Parameters, RequestId,
+    Role, Timestamp, TxId, UnixSeconds, Validator, genesis::CONSENSUS_RAFT, testing,
 };
 use futures::StreamExt;
 use std::{fs, io, path::Path, sync::Arc, time::Duration};
@@ -179,6 +179,20 @@ impl Bank {
             chain_id,
             apps: |_| Apps::default().with(admin::KIND, Admin).with(asset::KIND, Asset),
         }
+    }
+
+    /// The same, with a group that keeps a Raft log.
+    #[must_use]
+    pub fn by_raft(self) -> Self {
+        let parameters = Parameters::for_raft_group_of(self.genesis.validators.len());
+        let genesis = Genesis { consensus: CONSENSUS_RAFT, parameters, ..self.genesis };
+        let chain_id = genesis.chain_id().expect("a well-formed genesis");
+        Self { genesis, chain_id, ..self }
+    }
+
+    /// The first parameters of the chain.
+    pub fn parameters(&self) -> &Parameters {
+        &self.genesis.parameters
     }
 
     /// The same, with the code that each validator runs.

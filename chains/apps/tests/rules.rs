@@ -14,8 +14,8 @@ use catenary_ledger::{
     stores::ASSET,
 };
 use catenary_types::{
-    DoubleVote, Genesis, Height, Message, Readiness, Receipt, Timestamp, UnixSeconds, Validator, VoteKind,
-    time::NANOS_PER_SECOND,
+    DoubleVote, Genesis, Height, Message, Parameters, Readiness, Receipt, Timestamp, UnixSeconds, Validator,
+    VoteKind, genesis::CONSENSUS_RAFT, time::NANOS_PER_SECOND,
 };
 use common::{
     Chain, START_S, admin, asset, create, czk, genesis, grant, key, mint, name, open, pay, ready, report,
@@ -326,4 +326,24 @@ fn a_word_of_readiness_is_recent_and_the_validators_own() {
     assert_eq!(say(&mut chain, altered(unseen)), "INVALID_ARGUMENT", "a block that is not there");
     chain.passed_s += 62;
     assert_eq!(say(&mut chain, altered(readiness)), "INVALID_ARGUMENT", "too old");
+}
+
+#[test]
+fn a_chain_that_counts_heads_takes_no_validators_of_different_power() {
+    let set = |powers: [u64; 2]| {
+        let validator = |(seed, power)| Validator { public_key: key(seed).public_key(), power };
+        AdminCall::SetValidators(SetValidators { validators: (40..).zip(powers).map(validator).collect() })
+    };
+    let decide = |genesis: Genesis, powers| {
+        let mut chain = Chain::from_genesis(&genesis);
+        let [one, other] = [40, 41].map(|seed| ready(&chain, seed, chain.time()));
+        let decided = chain.committee(vec![one, other, set(powers)]);
+        chain.apply(decided).reason
+    };
+    let votes = || genesis(UnixSeconds(START_S));
+    let logs =
+        || Genesis { consensus: CONSENSUS_RAFT, parameters: Parameters::for_raft_group_of(1), ..votes() };
+    assert_eq!(decide(votes(), [10, 20]), "");
+    assert_eq!(decide(logs(), [10, 10]), "");
+    assert_eq!(decide(logs(), [10, 20]), "INVALID_ARGUMENT");
 }

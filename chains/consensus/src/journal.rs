@@ -204,15 +204,15 @@ impl Entry {
     }
 }
 
-struct Writer(Vec<u8>);
+pub(crate) struct Writer(pub(crate) Vec<u8>);
 
 impl Writer {
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    fn byte(&mut self, byte: u8) -> &mut Self {
+    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
         self.bytes(&[byte])
     }
 
@@ -220,7 +220,7 @@ impl Writer {
         self.bytes(&number.to_be_bytes())
     }
 
-    fn u64(&mut self, number: u64) -> &mut Self {
+    pub(crate) fn u64(&mut self, number: u64) -> &mut Self {
         self.bytes(&number.to_be_bytes())
     }
 
@@ -228,7 +228,11 @@ impl Writer {
         self.bytes(&value.block.0).u64(value.time.0)
     }
 
-    fn option<T>(&mut self, option: Option<T>, write: impl Fn(&mut Self, T) -> &mut Self) -> &mut Self {
+    pub(crate) fn option<T>(
+        &mut self,
+        option: Option<T>,
+        write: impl Fn(&mut Self, T) -> &mut Self,
+    ) -> &mut Self {
         match option {
             None => self.byte(0),
             Some(content) => write(self.byte(1), content),
@@ -243,20 +247,20 @@ impl Writer {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl Reader<'_> {
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], RecordError> {
         let (head, tail) = self.0.split_first_chunk().ok_or(RecordError::Truncated)?;
         self.0 = tail;
         Ok(*head)
     }
 
-    fn byte(&mut self) -> Result<u8, RecordError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, RecordError> {
         self.array().map(|[byte]| byte)
     }
 
-    fn u64(&mut self) -> Result<u64, RecordError> {
+    pub(crate) fn u64(&mut self) -> Result<u64, RecordError> {
         self.array().map(u64::from_be_bytes)
     }
 
@@ -274,7 +278,7 @@ impl Reader<'_> {
         choices.get(usize::from(byte)).copied().ok_or(RecordError::Unknown { expected, byte })
     }
 
-    fn option<T>(
+    pub(crate) fn option<T>(
         &mut self,
         read: impl Fn(&mut Self) -> Result<T, RecordError>,
     ) -> Result<Option<T>, RecordError> {

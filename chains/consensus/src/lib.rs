@@ -57,6 +57,7 @@ mod machine;
 mod message;
 mod outbox;
 mod pending;
+pub mod raft;
 mod signer;
 pub mod timeliness;
 mod timers;

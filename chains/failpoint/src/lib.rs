@@ -57,6 +57,11 @@ failpoints! {
     /// A chain was opened; how far its block log is flushed is not queued, the journal is not trimmed up to there.
     AppendFlushed = "append-flushed",
 
+    /// Changes of a Raft log are made in memory; no record of them is queued, nobody has heard of them.
+    AppendRaft = "append-raft",
+    /// Changes of a Raft log are flushed; its engine has not been told, so they are neither acknowledged nor committed.
+    RaftDurable = "raft-durable",
+
     // The journal's files.
 
     /// A batch is put together and the guard told to begin; nothing of the batch is in the journal's file.

@@ -11,8 +11,8 @@ use crate::{
 use catenary_crypto::Hash;
 use catenary_state::Batch;
 use catenary_types::{
-    AccountId, Genesis, GenesisAccount, Height, IdError, Message, Organisation, ValidatorSet,
-    genesis::{AccountKey, CONSENSUS_BFT, GenesisRoots, SUITE_ED25519_SHA256},
+    AccountId, Genesis, GenesisAccount, Height, IdError, Message, Organisation, Parameters, ValidatorSet,
+    genesis::{AccountKey, CONSENSUS_BFT, CONSENSUS_RAFT, GenesisRoots, SUITE_ED25519_SHA256},
     limits::ROOTS_MAX,
 };
 use std::collections::BTreeMap;
@@ -43,9 +43,9 @@ impl Ledger {
     pub fn genesis(&self, genesis: &Genesis) -> Result<State, GenesisError> {
         genesis.chain_id()?;
         supported("suite", SUITE_ED25519_SHA256, genesis.suite)?;
-        supported("consensus", CONSENSUS_BFT, genesis.consensus)?;
         let set = ValidatorSet::new(genesis.validators.clone())
             .map_err(|error| GenesisError::Invalid(format!("validators: {error}")))?;
+        check_consensus(genesis, &set)?;
         let mut changes = Batch::new();
         let mut put = |key: AdminKey<'_>, value: Vec<u8>| match changes.insert(key.bytes(), Some(value)) {
             None => Ok(()),
@@ -94,6 +94,33 @@ fn roots(genesis: &Genesis, organisation: &Organisation) -> Result<Vec<Hash>, Ge
 
 fn supported(what: &'static str, expected: u32, actual: u32) -> Result<(), GenesisError> {
     if expected == actual { Ok(()) } else { Err(GenesisError::Unsupported { what, expected, actual }) }
+}
+
+/// Quorum and trust are those that the kind of consensus gives; no transaction changes them later.
+fn check_consensus(genesis: &Genesis, set: &ValidatorSet) -> Result<(), GenesisError> {
+    let (kind, size) = (genesis.consensus, set.validators().len());
+    let expected = match kind {
+        CONSENSUS_RAFT => Parameters::for_raft_group_of(size),
+        _ => Parameters::for_group_of(size),
+    };
+    if ![CONSENSUS_BFT, CONSENSUS_RAFT].contains(&kind) {
+        let actual = kind;
+        return Err(GenesisError::Unsupported { what: "consensus", expected: CONSENSUS_BFT, actual });
+    }
+    let shown = |given: &Parameters| {
+        let Parameters { quorum_numerator, quorum_denominator, trust, .. } = given;
+        format!("a quorum of {quorum_numerator}/{quorum_denominator} and trust {}", trust.label())
+    };
+    let (expected, actual) = (shown(&expected), shown(&genesis.parameters));
+    if expected != actual {
+        let detail = format!("consensus {kind} with {size} validators: expected {expected}, got {actual}");
+        return Err(GenesisError::Invalid(detail));
+    }
+    if kind == CONSENSUS_RAFT && !set.has_equal_powers() {
+        let detail = "consensus 2 counts heads: expected validators of equal power";
+        return Err(GenesisError::Invalid(detail.into()));
+    }
+    Ok(())
 }
 
 fn committee(genesis: &Genesis) -> Result<Account, GenesisError> {

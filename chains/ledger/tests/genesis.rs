@@ -8,7 +8,10 @@ use catenary_ledger::{
     GenesisError,
     records::{Account, ReadRecords, Roles, committee_account, consortium},
 };
-use catenary_types::{AccountKey, Genesis, Height, Role, Validator};
+use catenary_types::{
+    AccountKey, Genesis, Height, Parameters, Role, Trust, Validator,
+    genesis::{CONSENSUS_BFT, CONSENSUS_RAFT},
+};
 use common::{account, account_key, genesis, genesis_account, ledger, signer};
 
 /// What a test changes in a good document.
@@ -46,7 +49,8 @@ fn a_document_that_contradicts_itself_starts_nothing() {
     assert!(matches!(error(|genesis| genesis.revision = 0), GenesisError::ChainId(_)));
     let unsupported = |what| GenesisError::Unsupported { what, expected: 1, actual: 2 };
     assert_eq!(error(|genesis| genesis.suite = 2), unsupported("suite"));
-    assert_eq!(error(|genesis| genesis.consensus = 2), unsupported("consensus"));
+    let unknown = GenesisError::Unsupported { what: "consensus", expected: 1, actual: 3 };
+    assert_eq!(error(|genesis| genesis.consensus = 3), unknown);
     let invalid: [(&str, Change); 8] = [
         ("validators: ", |genesis| genesis.validators.clear()),
         ("stands twice", |genesis| genesis.organisations.push("bank".parse().unwrap())),
@@ -120,7 +124,7 @@ fn the_root_depends_on_every_record() {
     assert_eq!(root(|_| {}), same);
     let changes: [Change; 7] = [
         |genesis| genesis.parameters.idle_interval_s += 1,
-        |genesis| genesis.validators.push(Validator { public_key: signer(77).public_key(), power: 1 }),
+        |genesis| genesis.validators[0].power += 1,
         |genesis| genesis.committee.keys.push(signer(77).public_key()),
         |genesis| genesis.organisations.push("shop".parse().unwrap()),
         |genesis| genesis.accounts[0].keys.push(account_key(77)),
@@ -129,5 +133,47 @@ fn the_root_depends_on_every_record() {
     ];
     for change in changes {
         assert_ne!(root(change), same);
+    }
+}
+
+#[test]
+fn quorum_and_trust_are_those_of_the_kind_of_consensus() {
+    let validators = |powers: &[u64]| -> Vec<Validator> {
+        let validator = |(number, power): (usize, &u64)| Validator {
+            public_key: signer(u8::try_from(number).unwrap() + 20).public_key(),
+            power: *power,
+        };
+        powers.iter().enumerate().map(validator).collect()
+    };
+    let judge = |consensus, powers: &[u64], parameters: Parameters| {
+        let genesis = Genesis { consensus, validators: validators(powers), parameters, ..genesis() };
+        ledger().genesis(&genesis).map(|state| state.parameters().trust)
+    };
+    let equal = [10, 10, 10];
+    assert_eq!(judge(CONSENSUS_BFT, &equal, Parameters::for_group_of(3)), Ok(Trust::Byzantine));
+    assert_eq!(judge(CONSENSUS_BFT, &[10, 20, 10], Parameters::for_group_of(3)), Ok(Trust::Byzantine));
+    assert_eq!(judge(CONSENSUS_RAFT, &equal, Parameters::for_raft_group_of(3)), Ok(Trust::Crash));
+    assert_eq!(judge(CONSENSUS_RAFT, &[10], Parameters::for_raft_group_of(1)), Ok(Trust::Single));
+    let lies = Parameters { trust: Trust::Byzantine, ..Parameters::for_raft_group_of(3) };
+    let lax = Parameters { quorum_numerator: 1, quorum_denominator: 2, ..Parameters::for_group_of(3) };
+    for (consensus, powers, parameters, expected) in [
+        (
+            CONSENSUS_BFT,
+            &equal,
+            Parameters::for_raft_group_of(3),
+            "expected a quorum of 2/3 and trust byzantine, got",
+        ),
+        (CONSENSUS_BFT, &equal, lax, "got a quorum of 1/2 and trust byzantine"),
+        (
+            CONSENSUS_RAFT,
+            &equal,
+            Parameters::for_group_of(3),
+            "expected a quorum of 1/2 and trust crash, got",
+        ),
+        (CONSENSUS_RAFT, &equal, lies, "got a quorum of 1/2 and trust byzantine"),
+        (CONSENSUS_RAFT, &[10, 20, 10], Parameters::for_raft_group_of(3), "validators of equal power"),
+    ] {
+        let error = judge(consensus, powers, parameters).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
     }
 }

@@ -65,6 +65,8 @@ pub enum Input {
     Judge(ValueId),
     /// Consensus proposes a block again: others may lack its body.
     Restream(ValueId),
+    /// The log of the group has a block of the next height, to be judged.
+    Logged(Arc<Block>),
     /// A block is final.
     Decided(Decision),
     /// The worker did a job.

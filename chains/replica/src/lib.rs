@@ -43,13 +43,15 @@ pub use interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticke
 pub use limits::{
     FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
 };
-pub use memory::{Copies, Memory, note_losses};
+pub use memory::{Copies, Memory, note_losses, note_lost_logs};
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::Replica;
 pub use report::Reporter;
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
 pub use sync::FetchedBlock;
-pub use tail::{Tail, UnreadableRecord, body_record, consensus_part, consensus_record, flushed_record};
+pub use tail::{
+    Tail, UnreadableRecord, body_record, consensus_part, consensus_record, flushed_record, raft_record,
+};
 pub use tip::{Tip, TipBlock};
 pub use wiring::from_consensus;
 pub use worker::{Admission, Admitted, Checkpoint, Done, Executed, Job, RecoveryError, Worker};

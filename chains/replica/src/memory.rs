@@ -89,6 +89,22 @@ pub fn note_losses(
     }
 }
 
+/// Notes in a guard's marks, of which of these chains, which keep Raft logs, the journal lost something: with one copy of what it
+/// signed left a voting validator goes on, but the log has no second copy. As [`note_losses`], before the journal is begun anew.
+pub fn note_lost_logs(
+    marks: &mut Marks,
+    chains: impl IntoIterator<Item = ChainTag>,
+    journal_whole: impl Fn(ChainTag) -> bool,
+) {
+    for chain in chains {
+        let known = marks.get(&chain).and_then(Mark::decode);
+        if !journal_whole(chain) && !known.is_some_and(|mark| mark.is_forgotten()) {
+            let height = known.map_or(Height(0), |mark| mark.height.next());
+            marks.insert(chain, Mark::forgotten(height).encode());
+        }
+    }
+}
+
 impl Memory {
     /// Whether a height may be voted on.
     pub fn allows(self, height: Height) -> bool {
@@ -171,6 +187,20 @@ mod tests {
             "two files that were begun anew"
         );
         assert_eq!(recall(Some(Mark::nothing()), true, false), (Memory::Whole, None), "but this it says");
+    }
+
+    #[test]
+    fn a_log_that_is_not_whole_is_lost_for_good_although_the_guard_remembers() {
+        let [whole, lost, known] = ["whole", "lost", "known"].map(ChainTag::of);
+        let signed = Mark::new(Height(7), 0, SignedStep::Precommit, b"a vote");
+        let before = Mark::forgotten(Height(3));
+        let mut marks =
+            Marks::from([(whole, signed.encode()), (lost, signed.encode()), (known, before.encode())]);
+        note_lost_logs(&mut marks, [whole, lost, known], |chain| chain == whole);
+        let mark = |chain| Mark::decode(&marks[&chain]).unwrap();
+        assert_eq!((mark(whole), mark(lost), mark(known)), (signed, Mark::forgotten(Height(8)), before));
+        let next_start = Copies { mark: Some(mark(lost)), guard_whole: true, journal_whole: true };
+        assert_eq!(next_start.recall().0, Memory::Lost);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What the nodes of one chain say to each other.
 
 use crate::sync::FetchedBlock;
-use catenary_consensus::{Message, Peer};
+use catenary_consensus::{Message, Peer, raft};
 use catenary_crypto::Hash;
 use catenary_types::{Block, Height};
 use std::sync::Arc;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum PeerMessage {
     /// Of the consensus group.
     Consensus(Message),
+    /// Of the group's log, if it keeps one.
+    Raft(raft::Message),
     /// The body of a proposed block.
     Body(Arc<Block>),
     /// Envelopes that wait for a block.
@@ -52,7 +54,7 @@ impl PeerMessage {
     /// The lane of a message.
     pub fn lane(&self) -> Lane {
         match self {
-            Self::Consensus(_) | Self::Body(_) => Lane::Consensus,
+            Self::Consensus(_) | Self::Raft(_) | Self::Body(_) => Lane::Consensus,
             Self::Tip(_) | Self::Fetch(_) | Self::Blocks(_) => Lane::Sync,
             Self::Transactions(_) => Lane::Gossip,
         }

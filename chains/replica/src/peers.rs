@@ -185,7 +185,7 @@ impl Replica {
             PeerMessage::Fetch(from) => self.serve(peer, from),
             PeerMessage::Blocks(blocks) => self.sync.receive(self.now, peer, self.reached(), blocks),
             // The shell hands these to consensus.
-            PeerMessage::Consensus(_) => {}
+            PeerMessage::Consensus(_) | PeerMessage::Raft(_) => {}
         }
     }
 }

@@ -139,6 +139,13 @@ impl Replica {
                     self.send(Recipients::All, message);
                 }
             }
+            Input::Logged(block) => {
+                if block.header.height == self.tip.height.next()
+                    && matches!(self.phase, Phase::Deciding { .. })
+                {
+                    self.check(block);
+                }
+            }
             Input::Decided(decision) => self.decide(decision),
             Input::Done(done) => self.done(done),
             Input::Fired => {

@@ -1,7 +1,7 @@
 //! What a chain writes into the node's journal, and what a start makes of it.
 
 use crate::interface::Recovered;
-use catenary_consensus::journal::Record as ConsensusRecord;
+use catenary_consensus::{journal::Record as ConsensusRecord, raft};
 use catenary_journal::journal::{ChainTag, Record};
 use catenary_types::{Block, Height, Message};
 use std::collections::BTreeMap;
@@ -12,6 +12,8 @@ const KIND_BODY: u8 = 1;
 const KIND_CONSENSUS: u8 = 2;
 /// The block log held this height, flushed, when the chain was opened.
 const KIND_FLUSHED: u8 = 3;
+/// A change of the chain's Raft log.
+const KIND_RAFT: u8 = 4;
 
 /// A record of this chain that does not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,12 @@ pub fn consensus_part(record: &Record) -> Option<ConsensusRecord> {
 /// The record that the block log is flushed up to a height, so that its end is missed if it goes.
 pub fn flushed_record(chain: ChainTag, flushed: Height) -> Record {
     Record { chain, height: flushed.0, kind: KIND_FLUSHED, payload: Vec::new() }
+}
+
+/// The record of a change of the Raft log. Its height never falls from one record to the next, so that records in order of
+/// heights are in order of time.
+pub fn raft_record(chain: ChainTag, height: Height, record: &raft::Record) -> Record {
+    Record { chain, height: height.0, kind: KIND_RAFT, payload: record.encode() }
 }
 
 /// A chain's records of heights whose blocks are not flushed in its log.
@@ -79,25 +87,44 @@ impl Tail {
                 KIND_CONSENSUS => {
                     recovered.records.push(ConsensusRecord { height, bytes: record.payload.clone() });
                 }
-                KIND_FLUSHED => {}
+                KIND_FLUSHED | KIND_RAFT => {}
                 _ => return Err(failed("unknown kind".into())),
             }
         }
         Ok(recovered)
     }
 
+    /// The changes of the Raft log, in the order in which they were made, each with the height that it is kept until.
+    pub fn raft(&self) -> Result<Vec<(Height, raft::Record)>, UnreadableRecord> {
+        let of_raft = self.records.values().flatten().filter(|record| record.kind == KIND_RAFT);
+        let read = |record: &Record| {
+            let (height, kind) = (Height(record.height), record.kind);
+            let decoded = raft::Record::decode(&record.payload);
+            let read =
+                decoded.map_err(|error| UnreadableRecord { height, kind, reason: error.to_string() })?;
+            Ok((height, read))
+        };
+        of_raft.map(read).collect()
+    }
+
     /// The height up to which blocks were decided as far as this journal knows, if the block log ends below it, at `tip`,
     /// and the block after `tip` is not here either.
     pub fn decided_beyond(&self, tip: Height) -> Option<Height> {
-        let next = tip.next().0;
+        let next = tip.next();
+        // What a Raft log is kept under says nothing of decisions.
         let decided = |record: &Record| match record.kind {
-            KIND_FLUSHED => record.height,
-            _ => record.height.saturating_sub(1),
+            KIND_RAFT => None,
+            KIND_FLUSHED => Some(record.height),
+            _ => Some(record.height.saturating_sub(1)),
         };
-        let above = self.records.range(next..).flat_map(|(_, records)| records);
-        let decided = above.map(decided).max()?;
-        let is_body = |record: &Record| record.kind == KIND_BODY;
-        let has_next = self.records.get(&next).is_some_and(|records| records.iter().any(is_body));
+        let above = || self.records.range(next.0..).flat_map(|(_, records)| records);
+        let decided = above().filter_map(decided).max()?;
+        let is_next = |record: &Record| match record.kind {
+            KIND_BODY => record.height == next.0,
+            KIND_RAFT => raft::Record::decode(&record.payload).is_ok_and(|record| record.is_block_of(next)),
+            _ => false,
+        };
+        let has_next = above().any(is_next);
         (decided > tip.0 && !has_next).then_some(Height(decided))
     }
 }

@@ -116,7 +116,7 @@ impl Certificate {
         }
         let (numerator, denominator) = (parameters.quorum_numerator, parameters.quorum_denominator);
         let total = validators.total_power();
-        if u128::from(power) * u128::from(denominator) <= u128::from(total) * u128::from(numerator) {
+        if !parameters.is_quorum(power, total) {
             return Err(CertificateError::Power { actual: power, total, numerator, denominator });
         }
         let items: Vec<_> = signed.iter().map(|(_, item)| *item).collect();

@@ -64,6 +64,8 @@ impl Field for Role {
 
 /// Consensus kind: Byzantine fault tolerant voting.
 pub const CONSENSUS_BFT: u32 = 1;
+/// Consensus kind: a replicated log, which bears crashes and no lies.
+pub const CONSENSUS_RAFT: u32 = 2;
 /// Suite 1: Ed25519 (ZIP-215) and SHA-256.
 pub const SUITE_ED25519_SHA256: u32 = 1;
 
@@ -76,7 +78,7 @@ crate::message! {
         2 => revision: u32,
         /// [`SUITE_ED25519_SHA256`].
         3 => suite: u32,
-        /// [`CONSENSUS_BFT`].
+        /// [`CONSENSUS_BFT`] or [`CONSENSUS_RAFT`].
         4 => consensus: u32,
         /// Counts as the time of header 0.
         5 => time: Timestamp,

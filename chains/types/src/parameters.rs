@@ -24,6 +24,22 @@ impl Trust {
         }
     }
 
+    /// More than this part of the power makes a block final: numerator and denominator.
+    pub fn quorum(self) -> (u64, u64) {
+        match self {
+            Self::Byzantine | Self::Single => (2, 3),
+            Self::Crash => (1, 2),
+        }
+    }
+
+    /// So many of this many members of equal power make a block final.
+    pub fn quorum_of(self, members: usize) -> usize {
+        match self {
+            Self::Byzantine | Self::Single => members * 2 / 3 + 1,
+            Self::Crash => members / 2 + 1,
+        }
+    }
+
     fn number(self) -> u32 {
         match self {
             Self::Byzantine => 1,
@@ -83,6 +99,27 @@ impl Parameters {
     /// SHA-256 of the encoding: the header's `consensus_hash`.
     pub fn hash(&self) -> Hash {
         sha256(&self.encode())
+    }
+
+    /// Whether this much power makes a block final.
+    pub fn is_quorum(&self, power: u64, total: u64) -> bool {
+        u128::from(power) * u128::from(self.quorum_denominator)
+            > u128::from(total) * u128::from(self.quorum_numerator)
+    }
+
+    /// The defaults for a Raft group of this many validators: a majority makes a block final.
+    pub fn for_raft_group_of(validators: usize) -> Self {
+        Self {
+            quorum_numerator: 1,
+            quorum_denominator: 2,
+            trust: if validators == 1 { Trust::Single } else { Trust::Crash },
+            ..Self::for_group_of(validators)
+        }
+    }
+
+    /// Whether a majority is enough, as it is in Raft groups alone: they count members, not their power.
+    pub fn counts_heads(&self) -> bool {
+        (self.quorum_numerator, self.quorum_denominator) == (1, 2)
     }
 
     /// The defaults for a group of this many validators.

@@ -68,6 +68,11 @@ impl ValidatorSet {
         &self.addresses
     }
 
+    /// Whether no member's vote weighs more than another's.
+    pub fn has_equal_powers(&self) -> bool {
+        self.validators.iter().all(|validator| validator.power == self.validators[0].power)
+    }
+
     /// The sum of all powers.
     pub fn total_power(&self) -> u64 {
         self.total_power

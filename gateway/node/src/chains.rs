@@ -5,17 +5,19 @@
 
 use crate::{
     cli::{ConfigArg, Output, parse_duration},
+    consensus::Consensus,
     node::{config::NodeFile, operator_socket},
     operate::{POWER, answering, committee_keys, configured_genesis, decide, door, registry, running},
     submitter::call,
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
 use catenary_apps::admin::{self, AdminCall, CreateChain, RemoveChain};
 use catenary_crypto::PublicKey;
 use catenary_links::{GrpcChain, OperatorDoor};
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_types::{
     ChainName, Genesis, InstanceName, Organisation, Parameters, Timestamp, Trust, Validator,
+    genesis::{CONSENSUS_BFT, CONSENSUS_RAFT},
 };
 use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
@@ -83,6 +85,9 @@ pub struct CreateArgs {
     /// A validator's public key; those with which the registry began if left out.
     #[arg(long, value_name = "KEY")]
     validator: Vec<PublicKey>,
+    /// How its validators agree; as those of the registry if left out.
+    #[arg(long, value_enum)]
+    consensus: Option<Consensus>,
     /// An app; those of the registry if left out.
     #[arg(long, value_name = "KIND")]
     app: Vec<InstanceName>,
@@ -151,8 +156,9 @@ async fn create(args: &CreateArgs) -> Result<()> {
 fn genesis(args: &CreateArgs, base: Genesis, time: Timestamp) -> Result<Genesis> {
     let mut genesis = Genesis { name: args.name.clone(), time, ..base };
     if !args.member.is_empty() {
-        let stranger = args.member.iter().find(|member| !genesis.organisations.contains(member));
-        ensure!(stranger.is_none(), "{} is no member of the registry", args.member[0]);
+        if let Some(stranger) = args.member.iter().find(|member| !genesis.organisations.contains(member)) {
+            bail!("{stranger} is no member of the registry");
+        }
         let stays = |organisation: &Organisation| args.member.contains(organisation);
         genesis.organisations.retain(stays);
         genesis.accounts.retain(|account| stays(&account.organisation));
@@ -161,13 +167,21 @@ fn genesis(args: &CreateArgs, base: Genesis, time: Timestamp) -> Result<Genesis>
     if !args.validator.is_empty() {
         let validator = |key: &PublicKey| Validator { public_key: *key, power: POWER };
         genesis.validators = args.validator.iter().map(validator).collect();
-        let Parameters { trust, quorum_numerator, quorum_denominator, .. } =
-            Parameters::for_group_of(genesis.validators.len());
-        genesis.parameters = Parameters { trust, quorum_numerator, quorum_denominator, ..genesis.parameters };
+    }
+    if args.consensus.is_some() || !args.validator.is_empty() {
+        let of_registry = if genesis.consensus == CONSENSUS_RAFT { Consensus::Raft } else { Consensus::Bft };
+        let plain = Parameters::for_group_of(genesis.validators.len());
+        let before = std::mem::replace(&mut genesis.parameters, plain);
+        genesis.consensus = CONSENSUS_BFT;
+        genesis = args.consensus.unwrap_or(of_registry).found(genesis, 0);
+        let Parameters { trust, quorum_numerator, quorum_denominator, .. } = genesis.parameters;
+        genesis.parameters = Parameters { trust, quorum_numerator, quorum_denominator, ..before };
     }
     if !args.app.is_empty() {
         let missing = args.app.iter().find(|app| !genesis.instances.iter().any(|one| one.kind == **app));
-        ensure!(missing.is_none(), "the registry has no app {}", args.app[0]);
+        if let Some(missing) = missing {
+            bail!("the registry has no app {missing}");
+        }
         genesis.instances.retain(|instance| args.app.contains(&instance.kind));
     }
     if let Some(interval) = args.block_interval {

@@ -4,6 +4,7 @@ use crate::{
     bench::{self, Workload},
     chains::{self, ChainCommand},
     cluster::ClusterConfig,
+    consensus::Consensus,
     debug::{self, DebugCommand},
     demo::{self, Links, Options, Silence, parse_freeze},
     node, operate, pki,
@@ -83,6 +84,9 @@ struct TestnetArgs {
     /// The chains, for example a,b,c; a lane leads between every two.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', required = true)]
     chains: Vec<ChainName>,
+    /// By which kind of group the chains agree.
+    #[arg(long, value_enum, default_value = "bft")]
+    consensus: Consensus,
     /// The first port: node n takes this plus 10 n for nodes, and the next one for clients.
     #[arg(long, value_name = "PORT", default_value_t = 7_100)]
     port: u16,
@@ -112,6 +116,9 @@ struct BenchArgs {
     /// Chains; the load is spread over them evenly.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     chains: u8,
+    /// By which kind of group the chains agree.
+    #[arg(long, value_enum, default_value = "bft")]
+    consensus: Consensus,
     /// What is paid.
     #[arg(long, value_enum, default_value = "single")]
     workload: Workload,
@@ -333,9 +340,13 @@ struct VerifyArgs {
     evidence: PathBuf,
 }
 
+/// What is logged unless `CATENARY_LOG` says otherwise. The Raft engine calls it an error that a member cannot be reached; what
+/// ends it is told by the group.
+const LOG_FILTER: &str = "error,openraft=off";
+
 /// Reads the command line and runs.
 pub fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter = EnvFilter::try_from_env("CATENARY_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Cli { command } = Cli::parse();
     if let Err(error) = catenary_store::failpoint::arm() {
@@ -393,9 +404,9 @@ fn run_join(JoinArgs { net, org, port }: &JoinArgs) -> Result<ExitCode> {
 }
 
 fn run_bench(args: BenchArgs) -> Result<ExitCode> {
-    let BenchArgs { nodes, chains, workload, rate, duration, data, output } = args;
+    let BenchArgs { nodes, chains, consensus, workload, rate, duration, data, output } = args;
     let (nodes, chains) = (usize::from(nodes), usize::from(chains));
-    let options = bench::Options { nodes, chains, workload, rate, duration, data };
+    let options = bench::Options { nodes, chains, consensus, workload, rate, duration, data };
     let report = actix::System::new().block_on(bench::run(&options))?;
     match output {
         Output::Json => println!("{}", serde_json::to_string(&report)?),
@@ -404,10 +415,11 @@ fn run_bench(args: BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_testnet(TestnetArgs { nodes, orgs, chains, port, out }: TestnetArgs) -> Result<ExitCode> {
+fn run_testnet(args: TestnetArgs) -> Result<ExitCode> {
+    let TestnetArgs { nodes, orgs, chains, consensus, port, out } = args;
     let now = catenary_runtime::now();
     let organisations = usize::from(orgs.unwrap_or(nodes));
-    let testnet = Testnet { out, doors: testnet::doors(nodes, port)?, organisations, chains };
+    let testnet = Testnet { out, doors: testnet::doors(nodes, port)?, organisations, chains, consensus };
     testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))?;
     let out = testnet.out.display();
     println!("{out} holds {nodes} nodes: {out}/start, {out}/status, {out}/stop");

@@ -9,6 +9,7 @@ mod bench;
 mod chains;
 mod cli;
 mod cluster;
+mod consensus;
 mod debug;
 mod demo;
 mod keys;

@@ -18,7 +18,7 @@ use catenary_packet::{
     messages::{CreateClient, RegisterCounterparty},
 };
 use catenary_relay::query::HeaderView;
-use catenary_types::{AccountNumber, Amount, AssetId, Call, Message, limits::CALLS_MAX};
+use catenary_types::{AccountNumber, Amount, AssetId, Call, Message, Trust, limits::CALLS_MAX};
 use futures::future::try_join_all;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,19 +48,25 @@ pub async fn lanes(chains: &[Arc<dyn ChainClient>]) -> Result<()> {
     Ok(())
 }
 
+/// What a client starts from.
+pub struct ClientStart {
+    header: HeaderView,
+    trust: Trust,
+}
+
 /// A header to start a client from: an idle new chain has none, so it is asked for one.
-pub async fn first_header(chain: &dyn ChainClient, operator: &Holder) -> Result<HeaderView> {
+pub async fn first_header(chain: &dyn ChainClient, operator: &Holder) -> Result<ClientStart> {
     let tick = call(admin::KIND, &AdminCall::Tick(Tick {}));
     once(chain, operator, "first-header", vec![tick]).await?;
-    Ok(chain.header(None).await?)
+    Ok(ClientStart { header: chain.header(None).await?, trust: chain.status().await?.trust })
 }
 
 /// Creates clients of chains from their headers and registers their counterparties, in this order.
 pub fn create_clients<'a>(
-    lanes: impl IntoIterator<Item = (&'a HeaderView, ClientId, ClientId)>,
+    lanes: impl IntoIterator<Item = (&'a ClientStart, ClientId, ClientId)>,
 ) -> Vec<Call> {
-    let calls = lanes.into_iter().flat_map(|(header, client, counterparty)| {
-        let create = CreateClient::new(&header.signed, &header.validators, TRUSTING_PERIOD_S);
+    let calls = lanes.into_iter().flat_map(|(ClientStart { header, trust }, client, counterparty)| {
+        let create = CreateClient::new(&header.signed, &header.validators, TRUSTING_PERIOD_S).under(*trust);
         let register = RegisterCounterparty { client, counterparty };
         [PacketCall::CreateClient(create), PacketCall::RegisterCounterparty(register)]
     });

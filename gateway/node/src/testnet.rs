@@ -8,6 +8,7 @@
 //! ```
 
 use crate::{
+    consensus::Consensus,
     keys::{self, Seed, new_seed, write_secret},
     network,
     node::config::{
@@ -51,6 +52,8 @@ pub struct Testnet {
     pub organisations: usize,
     /// The chains.
     pub chains: Vec<ChainName>,
+    /// By which kind of group they agree.
+    pub consensus: Consensus,
 }
 
 /// Who is in a test network: what its genesis documents are made of.
@@ -97,9 +100,9 @@ impl Testnet {
             member.write(&self.out.join(ORGANISATIONS).join(member.organisation.as_str()))?;
         }
         fs::create_dir_all(self.out.join(GENESIS))?;
-        for chain in &self.chains {
+        for (number, chain) in self.chains.iter().enumerate() {
             let path = self.out.join(GENESIS).join(format!("{chain}.genesis"));
-            write(&path, &genesis(chain, &consortium).encode())?;
+            write(&path, &self.consensus.found(genesis(chain, &consortium), number).encode())?;
         }
         let lists = consortium
             .members

@@ -108,12 +108,10 @@ async fn set(SetArgs { config, chain, validator, committee }: &SetArgs) -> Resul
     {
         keys.iter().for_each(|key| println!("{what} {key}{}", said.get(key).map_or("", String::as_str)));
     }
-    let (size, quorum) = (wanted.len(), wanted.len() * 2 / 3 + 1);
-    println!(
-        "{quorum} of {size} will have to vote; {} of {} must until then",
-        present.len() * 2 / 3 + 1,
-        present.len()
-    );
+    let trust = chain.status().await?.trust;
+    let [(size, quorum), (size_now, quorum_now)] =
+        [&wanted, &present].map(|set| (set.len(), trust.quorum_of(set.len())));
+    println!("{quorum} of {size} will have to vote; {quorum_now} of {size_now} must until then");
     if committee.is_empty() {
         println!("nothing was decided: name the keys of the committee with --committee to do so");
         return Ok(());

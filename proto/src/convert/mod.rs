@@ -4,6 +4,7 @@ mod canonical;
 mod gateway_service;
 mod ledger_service;
 mod peer_service;
+mod raft;
 mod submit;
 mod views;
 

@@ -22,6 +22,7 @@ impl From<&PeerMessage> for Wire {
             PeerMessage::Consensus(Message::Proposal(signed)) => Self::Proposal(signed.into()),
             PeerMessage::Consensus(Message::Polka(certificate)) => Self::Polka(certificate.into()),
             PeerMessage::Consensus(Message::Round(certificate)) => Self::Round(certificate.into()),
+            PeerMessage::Raft(message) => Self::Raft(message.into()),
             PeerMessage::Body(block) => Self::Body(block.encode()),
             PeerMessage::Transactions(envelopes) => {
                 Self::Transactions(peer::Transactions { envelopes: envelopes.clone() })
@@ -46,6 +47,9 @@ impl TryFrom<Wire> for PeerMessage {
             Wire::Proposal(proposal) => Self::Consensus(Message::Proposal((&proposal).try_into()?)),
             Wire::Polka(certificate) => Self::Consensus(Message::Polka((&certificate).try_into()?)),
             Wire::Round(certificate) => Self::Consensus(Message::Round((&certificate).try_into()?)),
+            Wire::Raft(message) => {
+                Self::Raft(message.try_into().map_err(|error: Malformed| error.within("raft"))?)
+            }
             Wire::Body(bytes) => Self::Body(block("body", &bytes)?),
             Wire::Transactions(peer::Transactions { envelopes }) => {
                 at_most("transactions.envelopes", BLOCK_ENVELOPES_MAX, &envelopes)?;
@@ -64,11 +68,11 @@ impl TryFrom<Wire> for PeerMessage {
     }
 }
 
-fn block(field: &str, bytes: &[u8]) -> Result<Arc<Block>, Malformed> {
+pub(super) fn block(field: &str, bytes: &[u8]) -> Result<Arc<Block>, Malformed> {
     Block::decode(bytes).map(Arc::new).map_err(|error| Malformed::new(field, error))
 }
 
-fn at_most<T>(field: &str, limit: usize, items: &[T]) -> Result<(), Malformed> {
+pub(super) fn at_most<T>(field: &str, limit: usize, items: &[T]) -> Result<(), Malformed> {
     let actual = items.len();
     if actual <= limit {
         return Ok(());
@@ -76,7 +80,7 @@ fn at_most<T>(field: &str, limit: usize, items: &[T]) -> Result<(), Malformed> {
     Err(Malformed::new(field, format!("expected at most {limit}, got {actual}")))
 }
 
-fn address(field: &str, value: &[u8]) -> Result<Address, Malformed> {
+pub(super) fn address(field: &str, value: &[u8]) -> Result<Address, Malformed> {
     bytes(field, value).map(Address)
 }
 

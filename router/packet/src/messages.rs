@@ -13,7 +13,7 @@ use crate::{
     ids::{ClientId, Sequence},
     limits::{PAYLOAD_BYTES_MAX, PAYLOAD_LABEL_BYTES_MAX, PORT_BYTES_MAX, PORT_BYTES_MIN},
 };
-use catenary_types::{Height, Message, Parameters, SignedHeader, UnixSeconds, ValidatorSet};
+use catenary_types::{Height, Message, Parameters, SignedHeader, Trust, UnixSeconds, ValidatorSet};
 
 catenary_types::oneof! {
     /// What the packet app can be asked to do.
@@ -269,6 +269,13 @@ impl CreateClient {
             signed_header: header.encode(),
             validators: encoded(validators),
         }
+    }
+
+    /// The same, of a chain with this trust, on which its quorum depends.
+    #[must_use]
+    pub fn under(self, trust: Trust) -> Self {
+        let (numerator, denominator) = trust.quorum();
+        Self { quorum: Fraction { numerator, denominator }, ..self }
     }
 }
 

@@ -163,6 +163,7 @@ impl Liar<'_> {
                 tip.app_hash = sha256(b"another state");
             }
             PeerMessage::Consensus(_)
+            | PeerMessage::Raft(_)
             | PeerMessage::Body(_)
             | PeerMessage::Transactions(_)
             | PeerMessage::Fetch(_) => return false,
@@ -208,6 +209,7 @@ pub fn corrupt(message: &mut PeerMessage, rng: &mut StdRng) {
         }
         PeerMessage::Consensus(Message::Polka(certificate)) => drop(certificate.signatures.pop()),
         PeerMessage::Consensus(Message::Round(certificate)) => drop(certificate.signatures.pop()),
+        PeerMessage::Raft(message) => message.number ^= u64::from(bit),
         PeerMessage::Body(block) => {
             let block = Arc::make_mut(block);
             match block.envelopes.first_mut().and_then(|envelope| envelope.last_mut()) {

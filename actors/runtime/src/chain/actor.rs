@@ -1,7 +1,7 @@
 //! The actix side of a chain.
 
 use crate::{
-    consensus::{ConsensusActor, ConsensusMessage},
+    consensus::Group,
     executor::Lane,
     host::Host,
     index_writer::IndexWriter,
@@ -12,9 +12,9 @@ use crate::{
     supervisor::Watch,
     suspect::Suspect,
     timer::Timer,
-    verification::{GroupView, Stall},
+    verification::{Following, GroupView, Stall},
 };
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use catenary_consensus::Peer;
 use catenary_platform::Platform;
 use catenary_relay::query::{Activity, ChainStatus};
@@ -64,7 +64,7 @@ pub(crate) struct ChainActor {
     pub(super) lane: Arc<Lane<Host>>,
     pub(super) journal: ChainJournal,
     pub(super) index: IndexWriter,
-    pub(super) consensus: Addr<ConsensusActor>,
+    pub(super) consensus: Group,
     pub(super) links: Arc<PeerLinks>,
     /// Who is connected when the chain starts.
     peers: Vec<Peer>,
@@ -90,7 +90,7 @@ pub(crate) struct ChainParts {
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) journal: ChainJournal,
     pub(crate) index: IndexWriter,
-    pub(crate) consensus: Addr<ConsensusActor>,
+    pub(crate) consensus: Group,
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) reader: Reader,
@@ -128,9 +128,8 @@ impl ChainActor {
         self.meter.input(&input);
         let Step { journal, effects } = self.replica.step(self.timer.now(), input);
         for block in journal {
-            reached(Failpoint::AppendBody);
-            if let Err(refused) = self.journal.append_body(&block) {
-                return self.fail(format!("journal: {}", refused.reason), ctx);
+            if let Err(reason) = self.consensus.body(&self.journal, block) {
+                return self.fail(reason, ctx);
             }
         }
         for effect in effects {
@@ -163,6 +162,9 @@ impl ChainActor {
     }
 
     fn activity(&self) -> Activity {
+        if let Some(Following { since, reason }) = self.view.following() {
+            return Activity::Waiting { on: reason.clone(), since: *since };
+        }
         match self.view.stalled() {
             _ if !self.replica.is_working() => Activity::Idle,
             None => Activity::Working,
@@ -202,7 +204,7 @@ impl Actor for ChainActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(CHECKPOINT_INTERVAL, Self::checkpoint);
-        self.consensus.do_send(ConsensusMessage::Chain(ctx.address()));
+        self.consensus.chain(ctx.address());
         for peer in std::mem::take(&mut self.peers) {
             self.take_step(Input::Connected(peer), ctx);
         }

@@ -1,7 +1,6 @@
 //! Runs the effects of the replica machine.
 
 use super::actor::{ChainActor, ChainMessage};
-use crate::consensus::ConsensusMessage;
 use crate::suspect::Suspect;
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use catenary_consensus::Peer;
@@ -15,7 +14,7 @@ impl ChainActor {
         match effect {
             Effect::Work(job) => self.work(job, ctx),
             Effect::Consensus(input) => {
-                self.consensus.do_send(ConsensusMessage::Input(input));
+                self.consensus.input(input);
                 Ok(())
             }
             Effect::Reply { ticket, outcomes } => {
@@ -26,6 +25,7 @@ impl ChainActor {
                 }
                 Ok(())
             }
+            Effect::Send { message: PeerMessage::Body(_), .. } if !self.consensus.sends_bodies() => Ok(()),
             Effect::Send { to, message } => {
                 reached(Failpoint::ReplicaSend);
                 self.links.send(&self.replica.tip().chain_id, to, &message);

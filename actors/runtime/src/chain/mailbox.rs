@@ -2,7 +2,7 @@
 
 use super::actor::{ChainActor, ChainMessage};
 use crate::{
-    consensus::{ConsensusActor, ConsensusMessage},
+    consensus::Group,
     door::Door,
     executor::Lane,
     feed::Feed,
@@ -51,7 +51,7 @@ pub(crate) struct Running {
     /// Reads that may wait in the lane.
     pub(crate) reads_waiting_max: usize,
     pub(crate) chain: Addr<ChainActor>,
-    pub(crate) consensus: Addr<ConsensusActor>,
+    pub(crate) consensus: Group,
     pub(crate) view: GroupView,
     pub(crate) lane: Arc<Lane<Host>>,
     pub(crate) feed: Arc<Feed>,
@@ -88,7 +88,7 @@ impl Slot {
         let left = std::mem::replace(&mut *occupant, Occupant::Halted { reason: reason.into(), last });
         if let Occupant::Running(running) = left {
             running.chain.do_send(ChainMessage::Stop);
-            running.consensus.do_send(ConsensusMessage::Stop);
+            running.consensus.stop();
             running.feed.close(reason);
             running.lane.close();
         }

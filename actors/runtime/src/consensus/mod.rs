@@ -7,5 +7,7 @@
 
 mod actor;
 mod effects;
+mod group;
 
-pub(crate) use actor::{ConsensusActor, ConsensusMessage, ConsensusParts};
+pub(crate) use actor::ConsensusParts;
+pub(crate) use group::Group;

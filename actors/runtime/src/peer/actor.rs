@@ -118,6 +118,7 @@ impl PeerLinkActor {
         let Some(running) = self.slots.get(&frame.chain).and_then(|slot| slot.running().ok()) else { return };
         let taken = match frame.message {
             PeerMessage::Consensus(message) => self.verification.pass(running, self.peer, message),
+            PeerMessage::Raft(message) => running.consensus.raft(self.peer, message),
             message => {
                 let input = Box::new(Input::Peer { peer: self.peer, message });
                 running.chain.try_send(ChainMessage::Replica(input)).is_ok()

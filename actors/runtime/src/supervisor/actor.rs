@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     chain::{ChainActor, ChainMessage, ChainParts, Running, Slot, Slots},
-    consensus::{ConsensusActor, ConsensusParts},
+    consensus::{ConsensusParts, Group},
     journal::ChainJournal,
     memory::recall,
     peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
+    raft::{self, RaftLog},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
@@ -21,7 +22,7 @@ use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::ChainStatus;
 use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
-use catenary_types::{Address, ChainId, Genesis, Timestamp};
+use catenary_types::{Address, ChainId, Genesis, Timestamp, genesis::CONSENSUS_RAFT};
 use std::{
     collections::{BTreeMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -94,6 +95,7 @@ pub(crate) struct Opened {
     memory: Memory,
     mark: Option<Mark>,
     altered: Option<Alterations>,
+    raft: Option<RaftLog>,
 }
 
 struct Supervised {
@@ -201,6 +203,7 @@ impl SupervisorActor {
             memory,
             mark,
             altered,
+            raft,
         } = opened;
         if let Some(altered) = altered {
             self.note_rebuilt(chain_id, &altered.to_string());
@@ -228,7 +231,7 @@ impl SupervisorActor {
         };
         let home = &self.parts.homes[chain.home % self.parts.homes.len()];
         let capacities = home.capacities();
-        let consensus = home.start(capacities.consensus, move || ConsensusActor::new(consensus));
+        let consensus = Group::start(home, consensus, raft, &tip);
         let parts = ChainParts {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
@@ -337,6 +340,10 @@ fn open(
     suspect: Option<&Suspect>,
 ) -> Result<Opened, String> {
     let journal = journal.take_over();
+    let keeps_log = definition.genesis.consensus == CONSENSUS_RAFT;
+    if keeps_log {
+        journal.hold();
+    }
     // A chain that is restarted may have blocks and a checkpoint under way.
     parts.logs.flush();
     parts.index_writer.flush();
@@ -369,7 +376,9 @@ fn open(
     }
     journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, journal, recovered, memory, mark, altered })
+    let log = || raft::recover(&journal, &definition.genesis, memory).map_err(|error| error.to_string());
+    let raft = keeps_log.then(log).transpose()?;
+    Ok(Opened { chain, journal, recovered, memory, mark, altered, raft })
 }
 
 impl Actor for SupervisorActor {

@@ -49,6 +49,11 @@ pub(super) fn declare_ready(
 pub(super) fn set_validators(ctx: &mut Ctx<'_, '_>, call: &SetValidators) -> Result<(), Failure> {
     require_committee(ctx)?;
     let set = ValidatorSet::new(call.validators.clone()).map_err(|error| invalid(error.to_string()))?;
+    if ctx.parameters().counts_heads() && !set.has_equal_powers() {
+        return Err(invalid(
+            "this chain's consensus counts heads: expected validators of equal power".into(),
+        ));
+    }
     let (old, new) = (ctx.validators(), set.validators());
     let is_member =
         |set: &[Validator], one: &Validator| set.iter().any(|other| other.public_key == one.public_key);

@@ -8,6 +8,7 @@ pub use report::Report;
 pub use workload::Workload;
 
 use crate::{
+    consensus::Consensus,
     keys, lanes,
     network::Holder,
     processes::{Processes, Used, free_doors},
@@ -38,6 +39,8 @@ pub struct Options {
     pub nodes: usize,
     /// Chains; the load is spread over them evenly.
     pub chains: usize,
+    /// By which kind of group the chains agree.
+    pub consensus: Consensus,
     /// What is paid.
     pub workload: Workload,
     /// Transactions a second, over all chains.
@@ -97,6 +100,7 @@ async fn start(options: &Options, names: &[ChainName]) -> Result<(Processes, Dir
             doors: free_doors(options.nodes)?,
             organisations: options.nodes,
             chains: names.to_vec(),
+            consensus: options.consensus,
         };
         testnet.write(|chain, consortium| testnet::genesis(chain, consortium, now))
     };

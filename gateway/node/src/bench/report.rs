@@ -16,6 +16,8 @@ pub struct Report {
     pub nodes: usize,
     /// Chains.
     pub chains: usize,
+    /// By which kind of group they agreed.
+    pub consensus: &'static str,
     /// Transactions that were due in a second.
     pub rate_per_s: u32,
     /// Transactions that became final in a second, from the first one due to the last one final.
@@ -67,6 +69,7 @@ impl Report {
             workload: options.workload.name(),
             nodes: options.nodes,
             chains: options.chains,
+            consensus: options.consensus.name(),
             rate_per_s: options.rate,
             committed_per_s: committed / seconds,
             payments_per_s: committed / seconds * options.workload.payments() as f64,

@@ -1,6 +1,7 @@
 //! The demo's chains on the nodes of a consortium.
 
 use crate::{
+    consensus::Consensus,
     network::{self, Bank},
     processes::free_doors,
     testnet::{Consortium, Testnet},
@@ -17,6 +18,7 @@ pub fn write(folder: &Path, nodes: usize) -> Result<()> {
         doors: free_doors(nodes)?,
         organisations: nodes,
         chains: Bank::all().map(Bank::chain).collect(),
+        consensus: Consensus::default(),
     };
     testnet.write(|chain: &ChainName, consortium: &Consortium| {
         let bank = Bank::all().find(|bank| bank.chain() == *chain).expect("the chains are the banks'");

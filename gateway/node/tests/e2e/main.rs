@@ -11,6 +11,7 @@ mod net;
 mod operations;
 mod payments;
 mod proxy;
+mod raft;
 mod small_disk;
 mod twins;
 

@@ -56,11 +56,16 @@ pub struct Net {
 impl Net {
     /// Writes the network and starts every process.
     pub async fn start(nodes: usize) -> Self {
+        Self::start_by(nodes, "bft").await
+    }
+
+    /// The same, of chains that agree in this way.
+    pub async fn start_by(nodes: usize, consensus: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("net");
         let port = free_ports(nodes);
         catenary(&["testnet", "--nodes", &nodes.to_string(), "--chains", &CHAINS.join(",")])
-            .args(["--port", &port.to_string()])
+            .args(["--consensus", consensus, "--port", &port.to_string()])
             .arg("--out")
             .arg(&out)
             .stdout(Stdio::null())
@@ -108,12 +113,27 @@ impl Net {
         self.spawn_with(node, &[]);
     }
 
-    fn spawn_with(&mut self, node: usize, environment: &[(&str, &str)]) {
+    /// The same, with variables of the environment.
+    pub fn spawn_with(&mut self, node: usize, variables: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
-        command.env("CATENARY_LOG", "warn,catenary_links=info").envs(environment.iter().copied());
+        command.env("CATENARY_LOG", "warn,catenary_links=info,openraft=off");
+        command.envs(variables.iter().copied());
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
+    }
+
+    /// Waits until a node has died of itself.
+    pub async fn died(&mut self, node: usize) {
+        let mut child = self.children[node].take().expect("the process runs");
+        let gone = std::cell::RefCell::new(&mut child);
+        until("a node dies", async || gone.borrow_mut().try_wait().unwrap().is_some()).await;
+    }
+
+    /// The address of a node's validator.
+    pub fn validator(&self, node: usize) -> Address {
+        let key = SigningKey::from_seed(&seed(&self.folder(node).join("keys/validator.key")));
+        Address::of(&key.public_key())
     }
 
     /// Kill -9.

@@ -65,6 +65,11 @@ const OWNED: &[Owned] = &[
         reason: "the engine is hosted in one place",
     },
     Owned {
+        names: &["openraft"],
+        owners: &["actors/raft"],
+        reason: "the Raft engine is hosted in one place",
+    },
+    Owned {
         names: &["stateright"],
         owners: &["tests/models"],
         reason: "models are searched in one place, and nothing that ships searches",
