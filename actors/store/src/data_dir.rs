@@ -1,6 +1,7 @@
 //! The data folder of a node: layout, lock and version.
 
 use crate::failpoint::{Failpoint, reached};
+use crate::snapshot::Snapshots;
 use crate::{FileError, files};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -95,6 +96,11 @@ impl DataDir {
         self.path.join("index")
     }
 
+    /// The snapshots that were taken of a chain.
+    pub fn snapshots(&self, chain_id: &str) -> Snapshots {
+        Snapshots::new(self.path.join("snapshots").join(chain_id))
+    }
+
     /// The part that belongs to the chain with this id, created if need be.
     pub fn chain(&self, chain_id: &str) -> Result<ChainDir, OpenDirError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -144,6 +150,11 @@ impl ChainDir {
     /// Folder of the chain's block log.
     pub fn blocks(&self) -> PathBuf {
         self.path.join("blocks")
+    }
+
+    /// Folder of the snapshot that the chain's block log goes on from; one that began with the genesis has none.
+    pub fn base(&self) -> PathBuf {
+        self.path.join("base")
     }
 
     /// An empty folder for a log that is to replace the present one; see [`Self::replace_blocks`].

@@ -7,6 +7,8 @@
 //! <dir>/journal/<number>.journal    one journal per node, group commit   (docs/formats/journal.md)
 //! <dir>/chains/<chain id>/genesis   the genesis document
 //! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
+//! <dir>/chains/<chain id>/base/     the snapshot that the log goes on from, if it does  (docs/formats/snapshot.md)
+//! <dir>/snapshots/<chain id>/       snapshots that were taken, a folder for each height
 //! <dir>/index/                      rebuildable, every value sealed, on fjall or sled
 //! ```
 //!
@@ -31,6 +33,7 @@ pub mod guard;
 pub mod index;
 pub mod journal;
 mod keys;
+pub mod snapshot;
 mod threads;
 
 pub use data_dir::{ChainDir, DataDir, OpenDirError};

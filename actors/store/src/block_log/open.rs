@@ -27,7 +27,7 @@ impl BlockLogWriter {
         files::create_dir(dir)?;
         let scan = scan(dir, &identity)?;
         repair(dir, &scan.repair)?;
-        let last = scan.blocks.last().map_or(0, |block| block.height);
+        let last = scan.blocks.last().map_or(identity.first_height() - 1, |block| block.height);
         let lost = scan.report.damage.iter().map(|damage| damage.last.unwrap_or(damage.first)).max();
         let mut found = Found {
             blocks: scan.blocks,
