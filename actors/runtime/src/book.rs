@@ -108,6 +108,8 @@ struct Generations {
 pub struct Book {
     pending: Arc<Pending>,
     space: Space,
+    /// The block before the first that is here: 0, or what a snapshot begins after.
+    base: Height,
 }
 
 /// Keys of the index.
@@ -150,13 +152,18 @@ pub(crate) mod key {
         [REPLAY, &minute.to_be_bytes(), &number.to_be_bytes()].concat()
     }
 
+    /// The minute of a replay entry's key.
+    pub(crate) fn minute(key: &[u8]) -> Option<u64> {
+        key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+    }
+
     pub(crate) const META: &[u8] = b"M";
 }
 
 impl Book {
-    /// The index of a chain with nothing in memory.
-    pub fn new(space: Space) -> Self {
-        Self { pending: Arc::default(), space }
+    /// The index of a chain with nothing in memory, of blocks above a height.
+    pub fn new(space: Space, base: Height) -> Self {
+        Self { pending: Arc::default(), space, base }
     }
 
     /// The value under a key.
@@ -216,6 +223,10 @@ impl Book {
             sent(height, tx_id, event).ok_or("event transfer_sent lacks an attribute")?
         } else {
             let sent: Option<Transfer> = self.record(&key::transfer(&id))?;
+            if sent.is_none() && self.base > Height(0) {
+                // It was sent in a block that is not here.
+                return Ok(());
+            }
             Transfer { status, settled: height, ..sent.ok_or("a transfer settles that was never sent")? }
         };
         self.pending.lock().newest.insert(key::transfer(&id), Some(transfer.encode()));
@@ -234,7 +245,7 @@ impl Book {
         }
         for entry in self.space.scan(key::REPLAY) {
             let (key, _) = entry.map_err(|error| error.to_string())?;
-            let minute = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+            let minute = key::minute(&key);
             if minute.is_none_or(|minute| minute >= checkpoint.drop_below) {
                 break;
             }

@@ -34,6 +34,7 @@ mod reader;
 mod recovery;
 mod repair;
 mod router;
+mod snapshot;
 mod supervisor;
 mod suspect;
 mod timer;
@@ -50,6 +51,10 @@ pub use home::Home;
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use peer::LinkStats;
-pub use recovery::OpenChainError;
+pub use recovery::{OpenChainError, base_of, identity_of};
 pub use router::Router;
+pub use snapshot::{
+    CreateSnapshotError, SnapshotFileError, SnapshotFolder, SnapshotPolicy, TakeError, create_snapshot,
+    store_base,
+};
 pub use supervisor::{ChainDefinition, NodeParts, Reasons, Supervisor};

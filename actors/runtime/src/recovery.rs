@@ -10,13 +10,14 @@ use crate::{
     journal::chain_tag,
     reader::Reader,
     repair,
+    snapshot::{SnapshotFileError, SnapshotFolder},
 };
 use catenary_crypto::empty_root;
 use catenary_journal::block_log::{Identity, InvalidChainId};
 use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
 use catenary_platform::Platform;
 use catenary_relay::gateway::GatewayError;
-use catenary_replica::{RecoveryError, Tip, Worker};
+use catenary_replica::{Anchor, RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
 use catenary_store::{
     ChainDir, FileError, OpenDirError, OpenError,
@@ -64,6 +65,12 @@ pub enum OpenChainError {
     /// Stored bytes do not decode although their checksum is right: another version wrote them.
     #[error("stored data does not decode: {0}")]
     Decode(String),
+    /// The snapshot that the block log goes on from cannot be used.
+    #[error(
+        "the chain begins with a snapshot that cannot be used: {0}. Empty the folder of the chain and restore another, or \
+         let the node fetch one"
+    )]
+    Base(#[from] SnapshotFileError),
     /// A validator set is malformed.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -103,7 +110,6 @@ struct Start {
     state: State,
     tip: Tip,
     recent: BTreeMap<(AccountId, RequestId), (TxId, Height)>,
-    checkpointed: Height,
 }
 
 /// Opens a chain, or starts it from its genesis if the folder is new. If others have its blocks a damaged log is begun
@@ -118,7 +124,8 @@ pub fn open_chain(
     let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
     let mut notices = Vec::new();
     notices.extend(repair::store_genesis(dir, &chain_id, genesis)?);
-    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let base = base_of(genesis, dir)?;
+    let identity = identity_of(genesis, base.as_ref())?;
     let (mut log, mut report) = logs.open(&dir.blocks(), identity.clone())?;
     if !report.damage.is_empty() {
         let detail = report.to_string();
@@ -141,23 +148,33 @@ pub fn open_chain(
             index.space(tag)?
         }
     };
-    let mut book = Book::new(space);
+    let base_height = base.as_ref().map_or(Height(0), SnapshotFolder::height);
+    let mut book = Book::new(space, base_height);
     let mut reader = Reader::new(book.clone(), log.clone());
-    let restored = match from_checkpoint(&chain_id, &book, &reader) {
+    let restored = match from_checkpoint(&chain_id, &book, &reader, base.as_ref()) {
         Ok(start) => start,
         Err(reason) => {
             notices.push(format!("{chain_id}: checkpoint not used: {reason}; replaying the block log"));
             index.delete_space(tag)?;
-            book = Book::new(index.space(tag)?);
+            book = Book::new(index.space(tag)?, base_height);
             reader = Reader::new(book.clone(), log.clone());
             None
         }
     };
-    let start = match restored {
-        Some(start) => start,
-        None => from_genesis(genesis, &chain_id, ledger)?,
+    let (mut worker, checkpointed) = match (restored, &base) {
+        (Some(Start { state, tip, recent }), _) => {
+            let height = tip.height;
+            (Worker::new(ledger.clone(), state, tip, recent), height)
+        }
+        (None, Some(base)) => {
+            let (state, tip) = base.open()?;
+            (Worker::on_snapshot(ledger.clone(), state, tip), base.height())
+        }
+        (None, None) => {
+            let Start { state, tip, recent } = from_genesis(genesis, &chain_id, ledger)?;
+            (Worker::new(ledger.clone(), state, tip, recent), Height(0))
+        }
     };
-    let mut worker = Worker::new(ledger.clone(), start.state, start.tip, start.recent);
     for entry in log.iter(worker.tip().height.0 + 1) {
         let entry = entry?;
         let decode = |error: String| OpenChainError::Decode(error);
@@ -169,18 +186,38 @@ pub fn open_chain(
     }
     let tip = worker.tip().clone();
     let feed = Feed::new(platform.clone(), tip.height, reader.clone());
-    let host = Host::new(worker, book, log, feed.clone(), start.checkpointed);
+    let host = Host::new(worker, book, log, feed.clone(), checkpointed);
     Ok(OpenedChain { host, tip, feed, reader, notices })
+}
+
+/// The snapshot that a chain's block log goes on from, if it does not begin with the genesis.
+pub fn base_of(genesis: &Genesis, dir: &ChainDir) -> Result<Option<SnapshotFolder>, OpenChainError> {
+    Ok(SnapshotFolder::find(&dir.base(), &Anchor::of(genesis)?, None)?)
+}
+
+/// Whose log it is, and where it begins.
+pub fn identity_of(genesis: &Genesis, base: Option<&SnapshotFolder>) -> Result<Identity, OpenChainError> {
+    let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
+    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    Ok(match base {
+        None => identity,
+        Some(base) => identity.beginning_after(base.height().0, base.manifest().at.certificate.block),
+    })
 }
 
 fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Result<Start, OpenChainError> {
     let state = ledger.genesis(genesis)?;
     let tip = Tip::genesis(genesis, chain_id.clone(), &state)?;
-    Ok(Start { state, tip, recent: BTreeMap::new(), checkpointed: Height(0) })
+    Ok(Start { state, tip, recent: BTreeMap::new() })
 }
 
 /// The state of the checkpoint, if there is one; an error says why the one that is there cannot be used.
-fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<Option<Start>, String> {
+fn from_checkpoint(
+    chain_id: &ChainId,
+    book: &Book,
+    reader: &Reader,
+    base: Option<&SnapshotFolder>,
+) -> Result<Option<Start>, String> {
     let Some(Meta { height, .. }) = book.record(key::META)? else { return Ok(None) };
     let mut content = BTreeMap::<StoreName, Batch>::new();
     for (store, kind) in State::STORES {
@@ -198,8 +235,8 @@ fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<O
     let (block, _) = block.ok_or_else(|| missing(height))?;
     let restore = if block.envelopes.is_empty() { State::restore_sealed } else { State::restore };
     let state = restore(height, content, replay);
-    let tip = tip_at(chain_id, height, &state, reader)?;
-    Ok(Some(Start { state, tip, recent, checkpointed: height }))
+    let tip = tip_at(chain_id, height, &state, (reader, base))?;
+    Ok(Some(Start { state, tip, recent }))
 }
 
 type Recent = BTreeMap<(AccountId, RequestId), (TxId, Height)>;
@@ -209,7 +246,7 @@ fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {
     let mut recent = Recent::new();
     for entry in book.space().scan(key::REPLAY) {
         let (key, value) = entry.map_err(|error| error.to_string())?;
-        let minute = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let minute = key::minute(&key);
         let replay = Replay::decode(&value).map_err(|error| error.to_string())?;
         let id = (replay.sender, replay.request_id);
         change.entered.push((minute.ok_or("a replay key is malformed")?, id));
@@ -225,7 +262,12 @@ fn missing(height: Height) -> String {
 }
 
 /// The tip of a checkpoint, after comparing the state's root with the header that names it.
-fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) -> Result<Tip, String> {
+fn tip_at(
+    chain_id: &ChainId,
+    height: Height,
+    state: &State,
+    (reader, base): (&Reader, Option<&SnapshotFolder>),
+) -> Result<Tip, String> {
     let text = |error: GatewayError| error.to_string();
     let view = reader.block(height).map_err(text)?.ok_or_else(|| missing(height))?;
     let next = reader.logged(height.next()).map_err(text)?;
@@ -242,6 +284,9 @@ fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) ->
     let results_hash = if empty { empty_root() } else { Receipt::results_hash(&view.receipts) };
     let before = height.previous().filter(|before| *before != Height(0));
     let time_before = match before {
+        Some(before) if base.is_some_and(|base| base.height() == before) => {
+            base.map(|base| base.manifest().at.header.time).unwrap_or_default()
+        }
         Some(before) => reader.logged(before).map_err(text)?.ok_or_else(|| missing(before))?.0.header.time,
         // The genesis time; only its interval matters, and not before height 3.
         None => header.time,

@@ -39,7 +39,7 @@ pub(crate) fn begin_anew(
 ) -> Result<String, OpenChainError> {
     let (copy, _) = logs.open(&dir.blocks_anew()?, identity.clone())?;
     let first_lost = report.damage.iter().map(|damage| damage.first).min().unwrap_or(u64::MAX);
-    for height in 1..first_lost {
+    for height in identity.first_height()..first_lost {
         let Ok(Some(entry)) = damaged.read(height) else { break };
         let appended = copy.append(height, entry.block, entry.certificate);
         appended.map_err(|Refused { reason, .. }| OpenChainError::Repair(reason.to_string()))?;

@@ -157,6 +157,13 @@ impl ChainDir {
         self.path.join("base")
     }
 
+    /// Whether the chain has no block yet, nor a snapshot to go on from.
+    pub fn is_blank(&self) -> Result<bool, FileError> {
+        let blocks = self.blocks();
+        let mut files = fs::read_dir(&blocks).map_err(FileError::of("list", &blocks))?;
+        Ok(files.next().is_none() && !self.base().exists())
+    }
+
     /// An empty folder for a log that is to replace the present one; see [`Self::replace_blocks`].
     pub fn blocks_anew(&self) -> Result<PathBuf, FileError> {
         let anew = self.path.join("blocks.anew");

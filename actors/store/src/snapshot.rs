@@ -107,12 +107,15 @@ impl Snapshots {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(FileError::of("list", &self.folder))?,
         };
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(FileError::of("list", &self.folder))).collect()
+        entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(FileError::of("list", &self.folder)))
+            .collect()
     }
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let written = File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    let written =
+        File::create(path).and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
     written.map_err(FileError::of("write", path))
 }
 

@@ -12,7 +12,7 @@ use catenary_platform::Platform;
 use catenary_replica::note_losses;
 use catenary_runtime::{
     Capacities, ChainDefinition, ChainJournal, ChainMailbox, Executors, Home, IndexWriter, NodeParts,
-    Reasons, Supervisor, chain_tag,
+    Reasons, SnapshotPolicy, Supervisor, chain_tag,
 };
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub engine: Engine,
     /// What it runs on.
     pub platform: Platform,
+    /// When snapshots of its chains are taken.
+    pub snapshots: SnapshotPolicy,
     /// Executor threads; one per core.
     pub executors: usize,
     /// How much may wait for its actors.
@@ -56,6 +58,7 @@ impl NodeConfig {
             chains,
             engine: Engine::default(),
             platform: Platform::default(),
+            snapshots: SnapshotPolicy::default(),
             executors: cores,
             capacities: Capacities::default(),
             arbiters: cores,
@@ -188,6 +191,7 @@ impl Node {
             logs: logs.clone(),
             index: Arc::new(index),
             index_writer: index_writer.clone(),
+            snapshots: config.snapshots,
             executors: Arc::new(Executors::start(&platform, config.executors)?),
             homes: homes.clone(),
         };

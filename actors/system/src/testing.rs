@@ -7,7 +7,7 @@ mod group;
 
 pub use group::Group;
 
-use crate::{Node, NodeConfig, OpenNodeError};
+use crate::{Node, NodeConfig, OpenNodeError, SnapshotPolicy};
 use catenary_apps::{
     accounts::KeyGrant,
     admin::{self, Admin, AdminCall, OpenAccount},
@@ -33,6 +33,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nobody announces.
 const POLL: Duration = Duration::from_millis(2);
+/// Chains of tests are short.
+const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy { every_blocks: 16, keep: 2 };
 /// The organisation of every chain.
 const BANK: &str = "BANK";
 /// Account number of the operator.
@@ -92,6 +94,7 @@ async fn open_as(
         chains,
         engine: Engine::default(),
         platform: Platform::default(),
+        snapshots: SNAPSHOTS,
         capacities: Capacities::default(),
         executors: 2,
         arbiters: 1,
@@ -190,6 +193,16 @@ impl Bank {
     /// The chain.
     pub fn chain_id(&self) -> &ChainId {
         &self.chain_id
+    }
+
+    /// The genesis document.
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// The code that the first validator runs.
+    pub fn ledger(&self) -> Ledger {
+        Ledger::new((self.apps)(0))
     }
 
     /// The key with which a validator votes.

@@ -49,7 +49,8 @@ pub(crate) const SNAPSHOT_TIMEOUT_MS: u64 = 10_000;
 pub(crate) const SNAPSHOT_UNANSWERED_MAX: u32 = 6;
 
 const _: () = assert!(
-    SNAPSHOT_CHUNK_BYTES + 2 * (catenary_state::limits::KEY_BYTES_MAX + catenary_state::limits::VALUE_BYTES_MAX)
+    SNAPSHOT_CHUNK_BYTES
+        + 2 * (catenary_state::limits::KEY_BYTES_MAX + catenary_state::limits::VALUE_BYTES_MAX)
         <= SNAPSHOT_CHUNK_BYTES_MAX,
     "a chunk that is made is taken"
 );

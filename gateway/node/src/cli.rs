@@ -5,6 +5,7 @@ use crate::{
     cluster::ClusterConfig,
     demo::{self, Links, Options, Silence, parse_freeze},
     keys, node, operate, pki,
+    snapshot::{self, SnapshotCommand},
     testnet::{self, Testnet},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -63,6 +64,9 @@ enum Command {
     /// Look after chains.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Make, list, verify and restore snapshots of a chain.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
     ResumeVoting(ResumeVotingArgs),
 }
@@ -374,6 +378,7 @@ pub fn main() -> ExitCode {
         Command::Verify(VerifyArgs { orders, months, evidence }) => {
             run_verify(orders.as_deref(), months, &evidence)
         }
+        Command::Snapshot(command) => done(snapshot::run(&command)),
         Command::ResumeVoting(args) => run_resume_voting(&args),
         Command::Testnet(args) => run_testnet(args),
         Command::Join(args) => run_join(&args),

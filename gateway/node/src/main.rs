@@ -17,6 +17,7 @@ mod pki;
 mod processes;
 mod serve;
 mod setup;
+mod snapshot;
 mod submitter;
 mod testnet;
 

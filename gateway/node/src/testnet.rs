@@ -20,6 +20,7 @@ use anyhow::{Context as _, Result, ensure};
 use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::peers::NodeName;
 use catenary_packet::ClientId;
+use catenary_system::SnapshotPolicy;
 use catenary_types::{
     ChainName, Committee, Genesis, GenesisAccount, GenesisRoots, Message, Organisation, Parameters, Role,
     Timestamp, Validator,
@@ -226,6 +227,8 @@ fn node_file(
             data: "data".into(),
             key: "keys/node.key".into(),
             validator_key: Some("keys/validator.key".into()),
+            snapshot_every_blocks: SnapshotPolicy::default().every_blocks,
+            snapshots_kept: SnapshotPolicy::default().keep,
         },
         peers: PeersSection {
             listen: peers,

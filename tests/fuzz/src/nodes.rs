@@ -104,11 +104,15 @@ fn feed(world: &mut World, replica: &mut Replica, now: Timestamp, input: Replica
         for effect in step.effects {
             match effect {
                 Effect::Work(job) => inputs.push(ReplicaInput::Done(world.worker.run(job))),
-                Effect::Committed(_) | Effect::Diverged(_) => panic!("one peer led to {effect:?}"),
+                Effect::Committed(_) | Effect::Diverged(_) | Effect::Restore(_) => {
+                    panic!("one peer led to {effect:?}")
+                }
                 Effect::Consensus(_)
                 | Effect::Reply { .. }
                 | Effect::Send { .. }
                 | Effect::Serve { .. }
+                | Effect::ServeSnapshot { .. }
+                | Effect::SnapshotRefused { .. }
                 | Effect::Rejected { .. } => {}
             }
         }

@@ -11,6 +11,7 @@ use crate::{
     memory::recall,
     peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
+    snapshot::ChainSnapshots,
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
 };
@@ -20,7 +21,8 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::ChainStatus;
-use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
+use catenary_replica::{Anchor, Input, Memory, Recovered, Replica, Reporter};
+use catenary_store::ChainDir;
 use catenary_types::{Address, ChainId, Genesis, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -65,6 +67,8 @@ pub(crate) enum SupervisorMessage {
     Opened { chain: usize, generation: u64, result: Result<Box<Opened>, String> },
     /// An actor or executor task of a chain is gone.
     Fell { chain: usize, generation: u64, reason: String, suspect: Option<Arc<Suspect>> },
+    /// A chain without a block is to begin with the snapshot that was stored for it.
+    Restored { chain: usize, generation: u64 },
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
@@ -83,6 +87,8 @@ pub(crate) struct Opened {
     memory: Memory,
     mark: Option<Mark>,
     altered: Option<Alterations>,
+    snapshots: ChainSnapshots,
+    dir: ChainDir,
 }
 
 struct Supervised {
@@ -169,6 +175,8 @@ impl SupervisorActor {
             memory,
             mark,
             altered,
+            snapshots,
+            dir,
         } = opened;
         if let Some(altered) = altered {
             self.note_rebuilt(number, &altered.to_string());
@@ -211,6 +219,8 @@ impl SupervisorActor {
             links: self.links.clone(),
             peers: self.links.peers(),
             reader: reader.clone(),
+            snapshots,
+            dir,
             view: view.clone(),
             watch: watch(),
         };
@@ -336,7 +346,11 @@ fn open(
     }
     journal.opened(height).map_err(|refused| format!("journal: {}", refused.reason))?;
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
-    Ok(Opened { chain, journal, recovered, memory, mark, altered })
+    let taken = parts.data.snapshots(definition.chain_id.as_str());
+    let anchor = Anchor::of(&definition.genesis).map_err(|error| error.to_string())?;
+    let snapshots = ChainSnapshots::find(parts.snapshots, taken, &dir, &chain.reader, anchor);
+    let snapshots = snapshots.map_err(|error| error.to_string())?;
+    Ok(Opened { chain, journal, recovered, memory, mark, altered, snapshots, dir })
 }
 
 impl Actor for SupervisorActor {
@@ -372,6 +386,14 @@ impl Handler<SupervisorMessage> for SupervisorActor {
             SupervisorMessage::Fell { chain, generation, reason, suspect } => {
                 if generation == self.chains[chain].generation {
                     self.fell(chain, &reason, suspect, ctx);
+                }
+            }
+            SupervisorMessage::Restored { chain, generation } => {
+                let supervised = &mut self.chains[chain];
+                if generation == supervised.generation {
+                    supervised.generation += 1;
+                    supervised.slot.stop("it is being rebuilt on a snapshot", supervised.last.clone());
+                    self.open(chain, None, ctx);
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),

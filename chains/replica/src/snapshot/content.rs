@@ -72,7 +72,8 @@ impl Content {
 
     fn add(&mut self, chunk: Chunk) -> Result<(), String> {
         for StateEntry { store, key, value } in chunk.entries {
-            let named = State::STORES.iter().find(|(name, kind)| name.as_str() == store && kind.tree().is_some());
+            let named =
+                State::STORES.iter().find(|(name, kind)| name.as_str() == store && kind.tree().is_some());
             let (store, _) = *named.ok_or_else(|| format!("no store {store:?} with entries"))?;
             let place = (store, key.clone());
             if !self.known.is_empty() || self.last.as_ref().is_some_and(|last| *last >= place) {

@@ -129,7 +129,11 @@ impl Replica {
     }
 
     /// The worker has judged a manifest.
-    pub(crate) fn manifest_checked(&mut self, peer: Peer, result: Result<Arc<VerifiedManifest>, SnapshotError>) {
+    pub(crate) fn manifest_checked(
+        &mut self,
+        peer: Peer,
+        result: Result<Arc<VerifiedManifest>, SnapshotError>,
+    ) {
         if !matches!(self.snapshot.stage, Stage::Judging { peer: asked } if asked == peer) {
             return;
         }

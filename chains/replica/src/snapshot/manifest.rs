@@ -63,8 +63,10 @@ impl Manifest {
             Some(version) if version != u64::from(MANIFEST_VERSION) => {
                 Err(SnapshotError::Version { expected: MANIFEST_VERSION, actual: version })
             }
-            _ => Self::decode(bytes)
-                .map_err(|error| SnapshotError::Malformed { part: "manifest".into(), reason: error.to_string() }),
+            _ => Self::decode(bytes).map_err(|error| SnapshotError::Malformed {
+                part: "manifest".into(),
+                reason: error.to_string(),
+            }),
         }
     }
 

@@ -4,6 +4,7 @@
 //! relative to the file's folder. `CATENARY__API__LISTEN` replaces `api.listen`, and so on. An unknown key is an error.
 
 use anyhow::{Context as _, Result};
+use catenary_system::SnapshotPolicy;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -37,6 +38,18 @@ pub struct NodeSection {
     pub key: PathBuf,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator_key: Option<PathBuf>,
+    #[serde(default = "snapshot_every_blocks")]
+    pub snapshot_every_blocks: u64,
+    #[serde(default = "snapshots_kept")]
+    pub snapshots_kept: usize,
+}
+
+fn snapshot_every_blocks() -> u64 {
+    SnapshotPolicy::default().every_blocks
+}
+
+fn snapshots_kept() -> usize {
+    SnapshotPolicy::default().keep
 }
 
 /// See [`KEYS`].
@@ -110,6 +123,13 @@ pub const KEYS: &[(&str, &str, &str)] = &[
          .unused says that the key has signed nothing yet; the node deletes it when it first starts. Never create it for a key \
          that has been in use.",
     ),
+    (
+        "node.snapshot_every_blocks",
+        "10000",
+        "A snapshot of a chain is taken when it has so many blocks more than at the last one; 0 takes none. New nodes fetch them \
+         instead of every block.",
+    ),
+    ("node.snapshots_kept", "2", "Newest snapshots of each chain that are kept, at least 1."),
     ("peers.listen", "required", "Address and port where other nodes connect."),
     (
         "peers.certificate",
@@ -220,7 +240,13 @@ mod tests {
 
     fn whole() -> NodeFile {
         NodeFile {
-            node: NodeSection { data: "data".into(), key: "k".into(), validator_key: Some("v".into()) },
+            node: NodeSection {
+                data: "data".into(),
+                key: "k".into(),
+                validator_key: Some("v".into()),
+                snapshot_every_blocks: 1,
+                snapshots_kept: 1,
+            },
             peers: PeersSection {
                 listen: "127.0.0.1:1".parse().unwrap(),
                 certificate: "c".into(),

@@ -10,7 +10,7 @@ use catenary_crypto::SigningKey;
 use catenary_links::peers::{KnownNode, PeersConfig};
 use catenary_runtime::{ChainDefinition, Reporter};
 use catenary_store::DataDir;
-use catenary_system::{Node, NodeConfig, NodePeers};
+use catenary_system::{Node, NodeConfig, NodePeers, SnapshotPolicy};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
 use config::{NodeFile, PeersSection};
@@ -49,7 +49,10 @@ fn open(file: &NodeFile) -> Result<Node> {
     let data = DataDir::open(&file.node.data)?;
     let unused = file.node.validator_key.as_deref().map(keys::unused_mark);
     let is_new = unused.as_deref().is_some_and(Path::exists);
-    let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains(file, is_new)?))?;
+    let snapshots =
+        SnapshotPolicy { every_blocks: file.node.snapshot_every_blocks, keep: file.node.snapshots_kept };
+    let config = NodeConfig { snapshots, ..NodeConfig::on_this_machine(data, chains(file, is_new)?) };
+    let (node, notices) = Node::open(config)?;
     tell(notices);
     // That the keys have signed nothing is noted on disk now, and from the next moment on it need not be true.
     if let Some(unused) = unused.filter(|_| is_new) {

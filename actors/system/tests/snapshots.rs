@@ -1,0 +1,178 @@
+//! Snapshots: taken while a chain runs, made offline, verified, refused, restored; after each the chain goes on in the same
+//! state.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use catenary_links::ChainClient;
+use catenary_relay::gateway::GatewayError;
+use catenary_runtime::now;
+use catenary_store::DataDir;
+use catenary_system::{
+    Listed, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot,
+    testing::{Bank, Group, copy, files, root, run, settle, soon, until},
+    verify_snapshot,
+};
+use catenary_types::Height;
+use std::{fs, path::Path};
+
+const AWAY: usize = 3;
+
+fn snapshots(folder: &Path, bank: &Bank) -> Vec<u64> {
+    let folder = folder.join("snapshots").join(bank.chain_id().as_str());
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    entries.filter_map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().ok()).collect()
+}
+
+/// A copy of a stopped node's folder with a snapshot that was made of it.
+fn made(group: &Group, bank: &Bank) -> (tempfile::TempDir, Listed) {
+    let copied = copy(group.folder(AWAY));
+    let data = DataDir::open(copied.path()).unwrap();
+    let listed = create_snapshot(&data, bank.chain_id(), &bank.ledger()).unwrap();
+    (copied, listed)
+}
+
+#[test]
+fn a_chain_that_runs_leaves_snapshots_and_keeps_the_newest() {
+    let bank = Bank::new("one", now());
+    run(async {
+        let group = Group::start(std::slice::from_ref(&bank)).await;
+        let chain = group.node(0).chains()[0].clone();
+        let mut taken = Vec::new();
+        for number in 1..1_000 {
+            settle(&chain, bank.envelope(number)).await;
+            taken.extend(
+                snapshots(group.folder(0), &bank)
+                    .into_iter()
+                    .filter(|height| !taken.contains(height))
+                    .collect::<Vec<_>>(),
+            );
+            if taken.len() >= 3 {
+                break;
+            }
+        }
+        assert!(taken.len() >= 3, "{taken:?}");
+        until(async || snapshots(group.folder(0), &bank).len() == 2).await;
+        let copied = copy(group.folder(0));
+        let data = DataDir::open(copied.path()).unwrap();
+        let listed = list_snapshots(&data, bank.chain_id()).unwrap();
+        for Listed { height, folder, .. } in &listed {
+            assert_eq!(verify_snapshot(bank.genesis(), folder, None).unwrap().0, *height);
+        }
+        assert_eq!(listed.len(), 2);
+    });
+}
+
+#[test]
+fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
+    let bank = Bank::with_validators(4, "one", now());
+    run(async {
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        let chain = group.node(0).chains()[0].clone();
+        for number in 1..10 {
+            settle(&chain, bank.envelope(number)).await;
+        }
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || root(&own).await == root(&chain).await).await;
+        group.stop(AWAY).await;
+        let (copied, Listed { height, folder, .. }) = made(&group, &bank);
+        assert!(matches!(
+            create_snapshot(&DataDir::open(copied.path()).unwrap(), bank.chain_id(), &bank.ledger()),
+            Err(SnapshotCommandError::Create(_))
+        ));
+
+        // Only into a folder without blocks.
+        let data = group.data(AWAY).await;
+        let refused = restore_snapshot(&data, bank.chain_id(), None, &folder, None).unwrap_err();
+        assert!(matches!(refused, SnapshotCommandError::NotEmpty { .. }), "{refused}");
+        drop(data);
+        fs::remove_dir_all(group.folder(AWAY)).unwrap();
+        fs::create_dir(group.folder(AWAY)).unwrap();
+        let data = group.data(AWAY).await;
+        let without = restore_snapshot(&data, bank.chain_id(), None, &folder, None).unwrap_err();
+        assert!(matches!(without, SnapshotCommandError::NoGenesis(_)), "{without}");
+        let restored = restore_snapshot(&data, bank.chain_id(), Some(bank.genesis()), &folder, None).unwrap();
+        assert_eq!(restored, height);
+        drop(data);
+
+        settle(&chain, bank.envelope(10)).await;
+        assert_eq!(group.restart(AWAY).await, Vec::<String>::new());
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || root(&own).await == root(&chain).await).await;
+        // Blocks below are not there, and it says which are.
+        let newest = own.status().await.unwrap().height;
+        let gone = own.block(height).await.unwrap_err();
+        let expected = GatewayError::Height { requested: height, oldest: height.next(), newest };
+        assert_eq!(gone, expected);
+        assert_eq!(own.header(Some(Height(1))).await.unwrap_err().to_string(), {
+            let first = GatewayError::Height { requested: Height(1), oldest: height.next(), newest };
+            first.to_string()
+        });
+        assert!(own.block(height.next()).await.unwrap().is_some());
+        // Without one of the others the group needs this validator's votes.
+        group.stop(2).await;
+        for number in 11..16 {
+            settle(&chain, bank.envelope(number)).await;
+        }
+        until(async || root(&own).await == root(&chain).await).await;
+        // What it has by now reads back: from its checkpoint, and without an index from snapshot and blocks.
+        for lose in [false, true] {
+            group.stop(AWAY).await;
+            if lose {
+                drop(group.data(AWAY).await);
+                fs::remove_dir_all(group.folder(AWAY).join("index")).unwrap();
+            }
+            assert_eq!(group.restart(AWAY).await, Vec::<String>::new());
+            let own = group.node(AWAY).chains()[0].clone();
+            until(async || root(&own).await == root(&chain).await).await;
+        }
+        settle(&chain, bank.envelope(16)).await;
+        // A snapshot of it carries what its own began with.
+        group.stop(AWAY).await;
+        let (_copied, again) = made(&group, &bank);
+        assert!(again.height > height);
+        verify_snapshot(bank.genesis(), &again.folder, None).unwrap();
+    });
+}
+
+#[test]
+fn a_changed_snapshot_is_refused_and_nothing_is_written() {
+    let bank = Bank::with_validators(4, "one", now());
+    run(async {
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        let chain = group.node(0).chains()[0].clone();
+        for number in 1..4 {
+            settle(&chain, bank.envelope(number)).await;
+        }
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || root(&own).await == root(&chain).await).await;
+        soon(chain.status()).await.unwrap();
+        group.stop(AWAY).await;
+        let (_copied, Listed { folder, .. }) = made(&group, &bank);
+        let other = Bank::with_validators(4, "other", now());
+        let wrong = verify_snapshot(other.genesis(), &folder, None).unwrap_err().to_string();
+        assert!(wrong.contains("expected a snapshot of other-"), "{wrong}");
+        let pin = format!("1:{}", "00".repeat(32)).parse().unwrap();
+        let wrong = verify_snapshot(bank.genesis(), &folder, Some(pin));
+        assert!(wrong.unwrap_err().to_string().contains("no header of that height"));
+        for file in files::below(&folder) {
+            let length = fs::metadata(&file).unwrap().len() as usize;
+            let whole = fs::read(&file).unwrap();
+            for damage in [0, length / 3, length - 1] {
+                files::flip(&file, damage);
+                verify_snapshot(bank.genesis(), &folder, None).unwrap_err();
+                fs::write(&file, &whole).unwrap();
+            }
+            files::cut(&file, length - 1);
+            verify_snapshot(bank.genesis(), &folder, None).unwrap_err();
+            let empty = tempfile::tempdir().unwrap();
+            let data = DataDir::open(empty.path()).unwrap();
+            restore_snapshot(&data, bank.chain_id(), Some(bank.genesis()), &folder, None).unwrap_err();
+            assert!(data.chain(bank.chain_id().as_str()).unwrap().is_blank().unwrap());
+            assert!(!empty.path().join("guard").exists());
+            fs::remove_file(&file).unwrap();
+            verify_snapshot(bank.genesis(), &folder, None).unwrap_err();
+            fs::write(&file, &whole).unwrap();
+        }
+        verify_snapshot(bank.genesis(), &folder, None).unwrap();
+    });
+}
