@@ -3,19 +3,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use catenary_links::ChainClient;
 use catenary_relay::gateway::GatewayError;
-use catenary_runtime::now;
+use catenary_runtime::{ChainMailbox, now};
 use catenary_store::DataDir;
 use catenary_system::{
     Listed, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot,
     testing::{Bank, Group, copy, files, root, run, settle, soon, until},
     verify_snapshot,
 };
-use catenary_types::Height;
+use catenary_types::{Address, CommitSignature, Height};
 use std::{fs, path::Path};
 
+/// The validator that begins again; clients use the first.
 const AWAY: usize = 3;
+/// Longest that a validator may follow before it votes again, in blocks.
+const SILENT_BLOCKS_MAX: u64 = 40;
 
 fn snapshots(folder: &Path, bank: &Bank) -> Vec<u64> {
     let folder = folder.join("snapshots").join(bank.chain_id().as_str());
@@ -29,6 +31,16 @@ fn made(group: &Group, bank: &Bank) -> (tempfile::TempDir, Listed) {
     let data = DataDir::open(copied.path()).unwrap();
     let listed = create_snapshot(&data, bank.chain_id(), &bank.ledger()).unwrap();
     (copied, listed)
+}
+
+/// Whether the certificate of a height counts a validator.
+async fn signed(chain: &ChainMailbox, height: Height, validator: Address) -> bool {
+    let block = chain.block(height).await.unwrap().unwrap();
+    block
+        .certificate
+        .signatures
+        .iter()
+        .any(|entry| matches!(entry, CommitSignature::Commit { address, .. } if *address == validator))
 }
 
 #[test]
@@ -108,10 +120,20 @@ fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
             first.to_string()
         });
         assert!(own.block(height.next()).await.unwrap().is_some());
-        // Without one of the others the group needs this validator's votes.
+        // It votes again; without one of the others the group needs its votes.
+        let address = Address::of(&bank.validator_key(AWAY).public_key());
+        let mut numbers = 11..;
+        let mut next = || bank.envelope(numbers.next().unwrap());
+        loop {
+            let newest = settle(&chain, next()).await.height;
+            if signed(&chain, newest, address).await {
+                break;
+            }
+            assert!(newest.0 < height.0 + SILENT_BLOCKS_MAX, "it does not vote any more");
+        }
         group.stop(2).await;
-        for number in 11..16 {
-            settle(&chain, bank.envelope(number)).await;
+        for _ in 0..3 {
+            settle(&chain, next()).await;
         }
         until(async || root(&own).await == root(&chain).await).await;
         // What it has by now reads back: from its checkpoint, and without an index from snapshot and blocks.
@@ -125,7 +147,7 @@ fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
             let own = group.node(AWAY).chains()[0].clone();
             until(async || root(&own).await == root(&chain).await).await;
         }
-        settle(&chain, bank.envelope(16)).await;
+        settle(&chain, next()).await;
         // A snapshot of it carries what its own began with.
         group.stop(AWAY).await;
         let (_copied, again) = made(&group, &bank);
