@@ -48,10 +48,11 @@ pub use catenary_replica::Reporter;
 pub use chain::ChainMailbox;
 pub use executor::{Executors, Lane, LaneClosed};
 pub use home::Home;
+pub use host::Host;
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use peer::LinkStats;
-pub use recovery::{OpenChainError, base_of, identity_of};
+pub use recovery::{OpenChainError, OpenedChain, Others, base_of, identity_of, open_chain};
 pub use router::Router;
 pub use snapshot::{
     CreateSnapshotError, SnapshotFileError, SnapshotFolder, SnapshotPolicy, TakeError, create_snapshot,

@@ -4,8 +4,10 @@
 
 pub mod files;
 mod group;
+mod grow;
 
 pub use group::Group;
+pub use grow::grow;
 
 use crate::{Node, NodeConfig, OpenNodeError, SnapshotPolicy};
 use catenary_apps::{
@@ -110,7 +112,8 @@ pub fn copy(folder: &Path) -> TempDir {
     copy
 }
 
-fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies what a folder holds into another one.
+pub fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -203,6 +206,15 @@ impl Bank {
     /// The code that the first validator runs.
     pub fn ledger(&self) -> Ledger {
         Ledger::new((self.apps)(0))
+    }
+
+    /// Writes this chain into a folder, with so many accounts opened, one in each block; see [`grow`].
+    pub fn grow(&self, folder: &Path, accounts: u64) -> Height {
+        let data = DataDir::open(folder).expect("the folder is free");
+        let seed = |number| validator_seed(self.chain_id.name(), number);
+        let seeds: Vec<_> = (0..self.genesis.validators.len()).map(seed).collect();
+        let envelopes = (1..=accounts).map(|number| self.envelope(number));
+        grow(&data, (&self.genesis, &self.ledger()), &seeds, envelopes)
     }
 
     /// The key with which a validator votes.

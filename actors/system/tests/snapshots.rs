@@ -3,15 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use catenary_relay::gateway::GatewayError;
+use catenary_crypto::sha256;
+use catenary_relay::gateway::{GatewayError, SubmitOutcome};
+use catenary_replica::{Chunk, Manifest, SNAPSHOT_WORTH_BLOCKS};
 use catenary_runtime::{ChainMailbox, now};
 use catenary_store::DataDir;
 use catenary_system::{
     Listed, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot,
-    testing::{Bank, Group, copy, files, root, run, settle, soon, until},
+    testing::{Bank, Group, copy, copy_into, files, root, run, settle, soon, until},
     verify_snapshot,
 };
-use catenary_types::{Address, CommitSignature, Height};
+use catenary_types::{Address, CommitSignature, Height, Message};
 use std::{fs, path::Path};
 
 /// The validator that begins again; clients use the first.
@@ -31,6 +33,14 @@ fn made(group: &Group, bank: &Bank) -> (tempfile::TempDir, Listed) {
     let data = DataDir::open(copied.path()).unwrap();
     let listed = create_snapshot(&data, bank.chain_id(), &bank.ledger()).unwrap();
     (copied, listed)
+}
+
+/// The oldest height that there is, if that is why there is no answer.
+fn oldest<T>(answer: Result<T, GatewayError>) -> Option<Height> {
+    match answer {
+        Err(GatewayError::Height { oldest, .. }) => Some(oldest),
+        _ => None,
+    }
 }
 
 /// Whether the certificate of a height counts a validator.
@@ -111,15 +121,9 @@ fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
         let own = group.node(AWAY).chains()[0].clone();
         until(async || root(&own).await == root(&chain).await).await;
         // Blocks below are not there, and it says which are.
-        let newest = own.status().await.unwrap().height;
-        let gone = own.block(height).await.unwrap_err();
-        let expected = GatewayError::Height { requested: height, oldest: height.next(), newest };
-        assert_eq!(gone, expected);
-        assert_eq!(own.header(Some(Height(1))).await.unwrap_err().to_string(), {
-            let first = GatewayError::Height { requested: Height(1), oldest: height.next(), newest };
-            first.to_string()
-        });
-        assert!(own.block(height.next()).await.unwrap().is_some());
+        assert_eq!(oldest(own.block(height).await), Some(height.next()));
+        assert_eq!(oldest(own.header(Some(Height(1))).await), Some(height.next()));
+        until(async || own.block(height.next()).await.is_ok_and(|block| block.is_some())).await;
         // It votes again; without one of the others the group needs its votes.
         let address = Address::of(&bank.validator_key(AWAY).public_key());
         let mut numbers = 11..;
@@ -196,5 +200,90 @@ fn a_changed_snapshot_is_refused_and_nothing_is_written() {
             fs::write(&file, &whole).unwrap();
         }
         verify_snapshot(bank.genesis(), &folder, None).unwrap();
+    });
+}
+
+/// Changes a value of the state in a snapshot, and what its manifest says of the chunk.
+fn lie(folder: &Path) {
+    let (manifest_file, chunk_file) = (folder.join("manifest"), folder.join(format!("{:020}.chunk", 0)));
+    let mut manifest = Manifest::read(&fs::read(&manifest_file).unwrap()).unwrap();
+    let mut chunk = Chunk::decode(&fs::read(&chunk_file).unwrap()).unwrap();
+    *chunk.entries.last_mut().unwrap().value.last_mut().unwrap() ^= 1;
+    let bytes = chunk.encode();
+    manifest.chunks[0].hash = sha256(&bytes);
+    fs::write(chunk_file, bytes).unwrap();
+    fs::write(manifest_file, manifest.encode()).unwrap();
+}
+
+#[test]
+fn a_new_node_begins_with_a_snapshot_although_others_lie() {
+    let bank = Bank::with_validators(4, "one", now());
+    run(async {
+        let grown = tempfile::tempdir().unwrap();
+        let height = bank.grow(grown.path(), SNAPSHOT_WORTH_BLOCKS + 20);
+        let data = DataDir::open(grown.path()).unwrap();
+        let taken = create_snapshot(&data, bank.chain_id(), &bank.ledger()).unwrap();
+        assert_eq!(taken.height.next(), height);
+        drop(data);
+        // Of those that are asked first one sends another state, one a damaged chunk.
+        let group = Group::start_on(std::slice::from_ref(&bank), |node, folder| {
+            if node == AWAY {
+                return;
+            }
+            copy_into(grown.path(), folder).unwrap();
+            let snapshot = folder.join(taken.folder.strip_prefix(grown.path()).unwrap());
+            match node {
+                0 => lie(&snapshot),
+                1 => files::flip(&snapshot.join(format!("{:020}.chunk", 0)), 1_000),
+                _ => {}
+            }
+        })
+        .await;
+        let chain = group.node(0).chains()[0].clone();
+        let accounts = SNAPSHOT_WORTH_BLOCKS + 20;
+        for number in 1..4 {
+            settle(&chain, bank.envelope(accounts + number)).await;
+        }
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || own.status().await.is_ok_and(|status| status.height > height)).await;
+        until(async || root(&own).await == root(&chain).await).await;
+        assert!(group.node(AWAY).rebuilt().borrow().is_empty(), "it fell");
+        assert_eq!(oldest(own.block(Height(1)).await), Some(taken.height.next()));
+        // A transaction from before is refused here as everywhere.
+        let again = chain.submit(vec![bank.envelope(1)]).await.unwrap();
+        let repeated = own.submit(vec![bank.envelope(1)]).await.unwrap();
+        assert!(matches!(again[..], [SubmitOutcome::Refused(_)]), "{again:?}");
+        assert!(matches!(repeated[..], [SubmitOutcome::Refused(_)]), "{repeated:?}");
+    });
+}
+
+#[test]
+fn a_new_node_fetches_every_block_if_all_snapshots_are_lies() {
+    let bank = Bank::with_validators(4, "one", now());
+    run(async {
+        let grown = tempfile::tempdir().unwrap();
+        let height = bank.grow(grown.path(), SNAPSHOT_WORTH_BLOCKS);
+        let data = DataDir::open(grown.path()).unwrap();
+        let taken = create_snapshot(&data, bank.chain_id(), &bank.ledger()).unwrap();
+        drop(data);
+        let group = Group::start_on(std::slice::from_ref(&bank), |node, folder| {
+            if node == AWAY {
+                return;
+            }
+            copy_into(grown.path(), folder).unwrap();
+            let snapshot = folder.join(taken.folder.strip_prefix(grown.path()).unwrap());
+            match node {
+                0 => lie(&snapshot),
+                1 => files::flip(&snapshot.join("manifest"), 1_000),
+                _ => fs::remove_dir_all(&snapshot).unwrap(),
+            }
+        })
+        .await;
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || own.status().await.is_ok_and(|status| status.height >= height)).await;
+        assert!(own.block(Height(1)).await.unwrap().is_some());
+        let chain = group.node(0).chains()[0].clone();
+        settle(&chain, bank.envelope(SNAPSHOT_WORTH_BLOCKS + 1)).await;
+        until(async || root(&own).await == root(&chain).await).await;
     });
 }
