@@ -144,10 +144,10 @@ mod tests {
     fn a_snapshot_has_its_name_once_it_is_whole_and_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let snapshots = Snapshots::new(folder.path().join("chain"));
-        assert_eq!(snapshots.heights().unwrap(), []);
+        assert_eq!(snapshots.heights().unwrap(), Vec::<u64>::new());
         let mut unfinished = SnapshotWriter::begin(&snapshots.folder(7)).unwrap();
         unfinished.chunk(b"first").unwrap();
-        assert_eq!(snapshots.heights().unwrap(), []);
+        assert_eq!(snapshots.heights().unwrap(), Vec::<u64>::new());
         assert_eq!(read_manifest(&snapshots.folder(7)).unwrap(), None);
         drop(unfinished);
         let whole = written(&snapshots, 7);
