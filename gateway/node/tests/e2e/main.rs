@@ -8,6 +8,7 @@
 mod idle;
 mod net;
 mod proxy;
+mod snapshot;
 
 use catenary_types::Height;
 use net::{Load, Net, until};

@@ -20,7 +20,7 @@ use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -48,11 +48,18 @@ pub struct Net {
     children: Vec<Option<Child>>,
     /// Processes whose place another one was given.
     replaced: Vec<Child>,
+    /// What the environment of processes has from now on.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Net {
     /// Writes the network and starts every process.
     pub async fn start(nodes: usize) -> Self {
+        Self::start_on(nodes, |_| ()).await
+    }
+
+    /// The same; what was written is prepared before the processes start.
+    pub async fn start_on(nodes: usize, prepare: impl FnOnce(&mut Self)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("net");
         let port = free_ports(nodes);
@@ -74,8 +81,10 @@ impl Net {
             doors: doors.collect(),
             children: (0..nodes).map(|_| None).collect(),
             replaced: Vec::new(),
+            variables: Vec::new(),
             folder,
         };
+        prepare(&mut net);
         (0..nodes).for_each(|node| net.connect_through_proxies(node));
         (0..nodes).for_each(|node| net.spawn(node));
         for node in 0..nodes {
@@ -104,7 +113,7 @@ impl Net {
     pub fn spawn(&mut self, node: usize) {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
-        command.env("CATENARY_LOG", "warn,catenary_links=info");
+        command.env("CATENARY_LOG", "warn,catenary_links=info").envs(self.variables.iter().cloned());
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
     }
@@ -125,6 +134,14 @@ impl Net {
 
     /// Adds a node of the first organisation, which the others do not know of, and starts it.
     pub async fn join(&mut self) -> usize {
+        let node = self.add();
+        self.spawn(node);
+        self.answering(node).await;
+        node
+    }
+
+    /// The same without starting it.
+    pub fn add(&mut self) -> usize {
         let (node, port) = (self.nodes, free_ports(1));
         let mut command = catenary(&["join", "--org", "ORG1", "--port", &port.to_string(), "--net"]);
         command.arg(self.folder.path().join("net")).stdout(Stdio::null());
@@ -132,9 +149,33 @@ impl Net {
         self.nodes += 1;
         self.doors.push(SocketAddr::from(([127, 0, 0, 1], port + 1)));
         self.children.push(None);
-        self.spawn(node);
-        self.answering(node).await;
         node
+    }
+
+    /// Waits until a process ends by itself; gives how.
+    pub async fn ends(&mut self, node: usize) -> ExitStatus {
+        let ended = std::cell::Cell::new(None);
+        let child = std::cell::RefCell::new(self.children[node].take().expect("the process runs"));
+        until("a process ends", async || {
+            ended.set(child.borrow_mut().try_wait().unwrap());
+            ended.get().is_some()
+        })
+        .await;
+        ended.get().expect("until says so")
+    }
+
+    pub fn genesis(&self, chain: usize) -> &Genesis {
+        &self.genesis[chain]
+    }
+
+    /// The seeds of the validators' keys.
+    pub fn validator_seeds(&self) -> Vec<[u8; 32]> {
+        (0..self.nodes).map(|node| seed(&self.folder(node).join("keys/validator.key"))).collect()
+    }
+
+    /// The key of the operator of the first organisation.
+    pub fn operator(&self) -> SigningKey {
+        SigningKey::from_seed(&seed(&self.folder.path().join("net/organisations/ORG1/operator.key")))
     }
 
     /// The committee makes these nodes the validators of every chain.
@@ -369,8 +410,7 @@ impl Loaded {
 impl Load {
     pub fn start(net: &Net) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let key = net.folder.path().join("net/organisations/ORG1/operator.key");
-        let key = Arc::new(SigningKey::from_seed(&seed(&key)));
+        let key = Arc::new(net.operator());
         let task = |chain: usize| {
             let (nodes, key, stop) = (net.clients(chain), key.clone(), stop.clone());
             tokio::spawn(async move { open_accounts(&nodes, &key, &stop).await })
@@ -416,20 +456,23 @@ fn transaction(
     (TxId(sha256(&envelope.body)), envelope.encode())
 }
 
+/// The transaction that opens an account of the first organisation.
+pub fn opening(chain_id: &ChainId, operator: &SigningKey, number: &str) -> (TxId, Vec<u8>) {
+    let organisation = "ORG1".parse().unwrap();
+    let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
+    let keys = vec![KeyGrant { key: operator.public_key(), weight: 1 }];
+    let open = OpenAccount { number: number.parse().unwrap(), threshold: 1, keys };
+    transaction(chain_id, sender, &AdminCall::OpenAccount(open), &[operator])
+}
+
 /// Opens one account after the other, and says what was final. Every one of them must become so. A node that answers may be cut
 /// off from all others, so each try goes to the next one.
 async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
-    let organisation = "ORG1".parse().unwrap();
-    let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
     let life: u64 = StdRng::from_os_rng().random();
     let (mut is_final, mut number) = (Vec::new(), 0_u64);
     while !stop.load(Ordering::Relaxed) {
         number += 1;
-        let text = format!("{life:016x}-{number}");
-        let keys = vec![KeyGrant { key: key.public_key(), weight: 1 }];
-        let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
-        let call = AdminCall::OpenAccount(open);
-        let (tx_id, envelope) = transaction(nodes[0].chain_id(), sender, &call, &[key]);
+        let (tx_id, envelope) = opening(nodes[0].chain_id(), key, &format!("{life:016x}-{number}"));
         for chain in nodes.iter().cycle() {
             // Unavailable is what a network says that is being torn apart.
             if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
