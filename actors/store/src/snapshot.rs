@@ -64,6 +64,11 @@ pub fn read_chunk(folder: &Path, index: u64) -> Result<Vec<u8>, FileError> {
     files::read(&files::numbered(folder, index, CHUNK))
 }
 
+/// Removes what was begun of the snapshot of this name and not finished.
+pub fn clean(folder: &Path) -> Result<(), FileError> {
+    remove(&folder.with_extension(UNFINISHED))
+}
+
 /// The snapshots that were taken of one chain. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshots {

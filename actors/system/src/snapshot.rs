@@ -141,7 +141,9 @@ fn forget_votes(data: &DataDir, chain_id: &ChainId, height: Height) -> Result<()
     let (guard, _) = GuardWriter::open(&data.guard(), None).map_err(SnapshotCommandError::Guard)?;
     let (guard, tag) = (guard.guard(), chain_tag(chain_id));
     let known = guard.newest(tag).and_then(|bytes| Mark::decode(&bytes));
-    let floor = known.map_or(height, |mark| mark.height.max(height));
+    // The block after the snapshot has a certificate.
+    let signed = height.next();
+    let floor = known.map_or(signed, |mark| mark.height.max(signed));
     let mark = Mark::forgotten(floor);
     let mark = if mark.is_above(known.as_ref()) { mark } else { Mark::forgotten(floor.next()) };
     guard.raise_and_wait([(tag, Marked { mark: mark.encode(), batch: 0 })])?;

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nobody announces.
 const POLL: Duration = Duration::from_millis(2);
 /// Chains of tests are short.
-const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy { every_blocks: 16, keep: 2 };
+const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy { every_blocks: 16, keep: 2, begin: true };
 /// The organisation of every chain.
 const BANK: &str = "BANK";
 /// Account number of the operator.

@@ -9,7 +9,8 @@ use catenary_replica::{Chunk, Manifest, SNAPSHOT_WORTH_BLOCKS};
 use catenary_runtime::{ChainMailbox, now};
 use catenary_store::DataDir;
 use catenary_system::{
-    Listed, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot,
+    Listed, ResumeError, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot,
+    resume_voting,
     testing::{Bank, Group, copy, copy_into, files, root, run, settle, soon, until},
     verify_snapshot,
 };
@@ -200,6 +201,37 @@ fn a_changed_snapshot_is_refused_and_nothing_is_written() {
             fs::write(&file, &whole).unwrap();
         }
         verify_snapshot(bank.genesis(), &folder, None).unwrap();
+    });
+}
+
+#[test]
+fn a_group_of_one_does_not_sign_again_what_followed_its_snapshot() {
+    let bank = Bank::new("one", now());
+    run(async {
+        let mut group = Group::start(std::slice::from_ref(&bank)).await;
+        for number in 1..4 {
+            settle(&group.node(0).chains()[0], bank.envelope(number)).await;
+        }
+        group.stop(0).await;
+        let copied = copy(group.folder(0));
+        let taken = DataDir::open(copied.path()).unwrap();
+        let Listed { height, folder, .. } = create_snapshot(&taken, bank.chain_id(), &bank.ledger()).unwrap();
+        drop(group.data(0).await);
+        fs::remove_dir_all(group.folder(0)).unwrap();
+        fs::create_dir(group.folder(0)).unwrap();
+        let data = group.data(0).await;
+        restore_snapshot(&data, bank.chain_id(), Some(bank.genesis()), &folder, None).unwrap();
+        // The seal above it has a certificate, so its only validator signed there.
+        let refused = resume_voting(&data, bank.chain_id()).unwrap_err();
+        let seal = height.next();
+        assert!(
+            matches!(refused, ResumeError::Remembered { signed, newest } if (signed, newest) == (seal, height)),
+            "{refused}"
+        );
+        drop(data);
+        group.restart(0).await;
+        let down = group.node(0).down().borrow().clone();
+        assert!(down[bank.chain_id()].contains("there is no other to ask"), "{down:?}");
     });
 }
 

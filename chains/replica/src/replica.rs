@@ -93,7 +93,7 @@ impl Replica {
             recollection: Recollection::default(),
             peers: Peers::default(),
             sync: Sync::default(),
-            snapshot: SnapshotFetch::default(),
+            snapshot: SnapshotFetch::new(true),
             reports: Reports::default(),
             roots: Roots::default(),
             step: Step::default(),
@@ -103,6 +103,12 @@ impl Replica {
     /// The same, remembering its own signatures so far.
     pub fn remembering(self, memory: Memory) -> Self {
         Self { memory, ..self }
+    }
+
+    /// The same; says whether a chain without a block may begin with another node's snapshot.
+    pub fn fetching_snapshots(mut self, fetches: bool) -> Self {
+        self.snapshot = SnapshotFetch::new(fetches);
+        self
     }
 
     /// Takes one input to its end. `now` is the node's clock.

@@ -229,6 +229,7 @@ fn node_file(
             validator_key: Some("keys/validator.key".into()),
             snapshot_every_blocks: SnapshotPolicy::default().every_blocks,
             snapshots_kept: SnapshotPolicy::default().keep,
+            begin_with_snapshot: SnapshotPolicy::default().begin,
         },
         peers: PeersSection {
             listen: peers,

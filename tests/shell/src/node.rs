@@ -173,7 +173,7 @@ impl World {
             is_new,
         };
         NodeConfig {
-            snapshots: SnapshotPolicy { every_blocks: 40, keep: 2 },
+            snapshots: SnapshotPolicy { every_blocks: 40, keep: 2, begin: true },
             data: DataDir::open(self.folder(number)).expect("the last life was seen to have left it"),
             chains: (0..self.chains()).map(definition).collect(),
             engine: Engine::default(),

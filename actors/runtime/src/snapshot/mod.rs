@@ -33,11 +33,13 @@ pub struct SnapshotPolicy {
     pub every_blocks: u64,
     /// Newest ones that are kept.
     pub keep: usize,
+    /// Whether a chain without a block may begin with one of another node; else it fetches every block.
+    pub begin: bool,
 }
 
 impl Default for SnapshotPolicy {
     fn default() -> Self {
-        Self { every_blocks: 10_000, keep: 2 }
+        Self { every_blocks: 10_000, keep: 2, begin: true }
     }
 }
 
@@ -64,6 +66,7 @@ impl ChainSnapshots {
         anchor: Anchor,
     ) -> Result<Self, FileError> {
         taken.clean()?;
+        snapshot::clean(&dir.base())?;
         let base_height = reader.oldest().previous().filter(|base| *base > Height(0));
         let newest = taken.heights()?.last().copied().map(Height).max(base_height).unwrap_or_default();
         let (base, anchor) = (dir.base(), Arc::new(anchor));

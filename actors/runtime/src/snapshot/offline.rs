@@ -62,7 +62,7 @@ pub fn create_snapshot(
     if newest > 0 && newest + u64::from(tip.empty) >= tip.height.0 {
         return Err(CreateSnapshotError::Exists(Height(newest)));
     }
-    let policy = SnapshotPolicy { every_blocks: 0, keep: usize::MAX };
+    let policy = SnapshotPolicy { every_blocks: 0, keep: usize::MAX, begin: false };
     let snapshots = ChainSnapshots::find(policy, taken, &dir, &reader, anchor)?;
     Ok(Take { snapshots, space, reader }.run()?)
 }

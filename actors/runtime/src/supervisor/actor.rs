@@ -210,6 +210,7 @@ impl SupervisorActor {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
                 .remembering(memory)
+                .fetching_snapshots(self.parts.snapshots.begin)
                 .reporting(chain.definition.reporter.clone()),
             recovered,
             lane: lane.clone(),

@@ -32,8 +32,9 @@ enum Stage {
 }
 
 /// What is known of others' snapshots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SnapshotFetch {
+    is_wanted: bool,
     stage: Stage,
     /// Who has none, or sent one that is none.
     without: BTreeSet<Peer>,
@@ -44,6 +45,11 @@ pub(crate) struct SnapshotFetch {
 }
 
 impl SnapshotFetch {
+    /// Nobody has been asked, and nobody is if none is wanted.
+    pub(crate) fn new(is_wanted: bool) -> Self {
+        Self { is_wanted, stage: Stage::Idle, without: BTreeSet::new(), asked: None, unanswered: 0 }
+    }
+
     /// Whether blocks need not be fetched meanwhile.
     pub(crate) fn is_under_way(&self) -> bool {
         !matches!(self.stage, Stage::Idle)
@@ -103,7 +109,7 @@ impl SnapshotFetch {
 impl Replica {
     /// Asks for a snapshot if that is worth it: only a chain that has no block yet begins with one.
     pub(crate) fn fetch_snapshot(&mut self) {
-        if self.tip.height != Height(0) {
+        if self.reached() != Height(0) || !self.snapshot.is_wanted {
             self.snapshot.stage = Stage::Idle;
             return;
         }
@@ -172,6 +178,8 @@ impl Replica {
             return;
         }
         match result {
+            // A block was decided meanwhile: the chain goes on from there.
+            Ok(_) if self.reached() != Height(0) => self.snapshot.stage = Stage::Idle,
             Ok(snapshot) => {
                 self.halt();
                 self.step.effects.push(Effect::Restore(snapshot));

@@ -4,11 +4,11 @@ use crate::{
     node::{Node, genesis, worker},
     snapshot::{HEIGHT, Sample, rewritten, sample},
 };
-use catenary_consensus::Peer;
+use catenary_consensus::{Peer, Timeouts};
 use catenary_crypto::Hash;
 use catenary_replica::{
-    Effect, Input, Manifest, PeerMessage, PeerTip, Recipients, Recovered, SNAPSHOT_WORTH_BLOCKS, Snapshot,
-    SnapshotPart,
+    Effect, Input, Manifest, PeerMessage, PeerTip, Recipients, Recovered, Replica, SNAPSHOT_WORTH_BLOCKS,
+    Snapshot, SnapshotPart,
 };
 use catenary_types::Height;
 use std::sync::Arc;
@@ -28,7 +28,15 @@ struct Behind {
 
 impl Behind {
     fn by(blocks: u64) -> Self {
-        let node = Node::start(worker(&genesis(4, |_| {})), Recovered::default());
+        Self::fetching(true, blocks)
+    }
+
+    fn fetching(fetches: bool, blocks: u64) -> Self {
+        let worker = worker(&genesis(4, |_| {}));
+        let mut node = Node::start(worker, Recovered::default());
+        node.replica =
+            Replica::new(node.worker.tip().clone(), None, Timeouts::default()).fetching_snapshots(fetches);
+        node.input(Input::Start(Recovered::default()));
         let mut behind = Self { node, sent: Vec::new(), refused: Vec::new(), restored: None };
         for peer in [ONE, TWO] {
             behind.input(Input::Connected(peer));
@@ -110,9 +118,11 @@ fn a_node_far_behind_asks_one_peer_and_begins_with_what_verifies() {
 }
 
 #[test]
-fn a_node_that_is_a_little_behind_fetches_blocks() {
+fn a_node_a_little_behind_or_that_wants_every_block_fetches_blocks() {
     let mut behind = Behind::by(SNAPSHOT_WORTH_BLOCKS - 1);
     assert_eq!(behind.asked(), asks(ONE, "blocks from 1"));
+    let mut whole = Behind::fetching(false, SNAPSHOT_WORTH_BLOCKS);
+    assert_eq!(whole.asked(), asks(ONE, "blocks from 1"));
 }
 
 #[test]

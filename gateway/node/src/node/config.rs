@@ -42,10 +42,16 @@ pub struct NodeSection {
     pub snapshot_every_blocks: u64,
     #[serde(default = "snapshots_kept")]
     pub snapshots_kept: usize,
+    #[serde(default = "begin_with_snapshot")]
+    pub begin_with_snapshot: bool,
 }
 
 fn snapshot_every_blocks() -> u64 {
     SnapshotPolicy::default().every_blocks
+}
+
+fn begin_with_snapshot() -> bool {
+    SnapshotPolicy::default().begin
 }
 
 fn snapshots_kept() -> usize {
@@ -130,6 +136,11 @@ pub const KEYS: &[(&str, &str, &str)] = &[
          instead of every block.",
     ),
     ("node.snapshots_kept", "2", "Newest snapshots of each chain that are kept, at least 1."),
+    (
+        "node.begin_with_snapshot",
+        "true",
+        "Whether a chain that has no block yet may begin with another node's snapshot; else every block is fetched.",
+    ),
     ("peers.listen", "required", "Address and port where other nodes connect."),
     (
         "peers.certificate",
@@ -246,6 +257,7 @@ mod tests {
                 validator_key: Some("v".into()),
                 snapshot_every_blocks: 1,
                 snapshots_kept: 1,
+                begin_with_snapshot: false,
             },
             peers: PeersSection {
                 listen: "127.0.0.1:1".parse().unwrap(),

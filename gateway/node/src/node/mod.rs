@@ -13,7 +13,7 @@ use catenary_store::DataDir;
 use catenary_system::{Node, NodeConfig, NodePeers, SnapshotPolicy};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
-use config::{NodeFile, PeersSection};
+use config::{NodeFile, NodeSection, PeersSection};
 use std::{collections::BTreeMap, fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -49,8 +49,12 @@ fn open(file: &NodeFile) -> Result<Node> {
     let data = DataDir::open(&file.node.data)?;
     let unused = file.node.validator_key.as_deref().map(keys::unused_mark);
     let is_new = unused.as_deref().is_some_and(Path::exists);
-    let snapshots =
-        SnapshotPolicy { every_blocks: file.node.snapshot_every_blocks, keep: file.node.snapshots_kept };
+    let NodeSection { snapshot_every_blocks, snapshots_kept, begin_with_snapshot, .. } = file.node;
+    let snapshots = SnapshotPolicy {
+        every_blocks: snapshot_every_blocks,
+        keep: snapshots_kept,
+        begin: begin_with_snapshot,
+    };
     let config = NodeConfig { snapshots, ..NodeConfig::on_this_machine(data, chains(file, is_new)?) };
     let (node, notices) = Node::open(config)?;
     tell(notices);
