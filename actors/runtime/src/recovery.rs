@@ -105,7 +105,7 @@ pub enum Others {
     None,
 }
 
-/// Where a recovery starts.
+/// What a checkpoint gives a recovery to start from.
 struct Start {
     state: State,
     tip: Tip,
@@ -161,20 +161,8 @@ pub fn open_chain(
             None
         }
     };
-    let (mut worker, checkpointed) = match (restored, &base) {
-        (Some(Start { state, tip, recent }), _) => {
-            let height = tip.height;
-            (Worker::new(ledger.clone(), state, tip, recent), height)
-        }
-        (None, Some(base)) => {
-            let (state, tip) = base.open()?;
-            (Worker::on_snapshot(ledger.clone(), state, tip), base.height())
-        }
-        (None, None) => {
-            let Start { state, tip, recent } = from_genesis(genesis, &chain_id, ledger)?;
-            (Worker::new(ledger.clone(), state, tip, recent), Height(0))
-        }
-    };
+    let mut worker = begin(genesis, ledger, restored, base.as_ref())?;
+    let checkpointed = worker.tip().height;
     for entry in log.iter(worker.tip().height.0 + 1) {
         let entry = entry?;
         let decode = |error: String| OpenChainError::Decode(error);
@@ -190,6 +178,27 @@ pub fn open_chain(
     Ok(OpenedChain { host, tip, feed, reader, notices })
 }
 
+/// A worker on the checkpoint, else on what the block log goes on from: a snapshot, or the genesis.
+fn begin(
+    genesis: &Genesis,
+    ledger: &Ledger,
+    restored: Option<Start>,
+    base: Option<&SnapshotFolder>,
+) -> Result<Worker, OpenChainError> {
+    let ledger = ledger.clone();
+    if let Some(Start { state, tip, recent }) = restored {
+        return Ok(Worker::new(ledger, state, tip, recent));
+    }
+    if let Some(base) = base {
+        let (state, tip) = base.open()?;
+        return Ok(Worker::on_snapshot(ledger, state, tip));
+    }
+    let state = ledger.genesis(genesis)?;
+    let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
+    let tip = Tip::genesis(genesis, chain_id, &state)?;
+    Ok(Worker::new(ledger, state, tip, BTreeMap::new()))
+}
+
 /// The snapshot that a chain's block log goes on from, if it does not begin with the genesis.
 pub fn base_of(genesis: &Genesis, dir: &ChainDir) -> Result<Option<SnapshotFolder>, OpenChainError> {
     Ok(SnapshotFolder::find(&dir.base(), &Anchor::of(genesis)?, None)?)
@@ -203,12 +212,6 @@ pub fn identity_of(genesis: &Genesis, base: Option<&SnapshotFolder>) -> Result<I
         None => identity,
         Some(base) => identity.beginning_after(base.height().0, base.manifest().at.certificate.block),
     })
-}
-
-fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Result<Start, OpenChainError> {
-    let state = ledger.genesis(genesis)?;
-    let tip = Tip::genesis(genesis, chain_id.clone(), &state)?;
-    Ok(Start { state, tip, recent: BTreeMap::new() })
 }
 
 /// The state of the checkpoint, if there is one; an error says why the one that is there cannot be used.

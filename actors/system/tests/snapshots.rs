@@ -85,6 +85,22 @@ fn a_chain_that_runs_leaves_snapshots_and_keeps_the_newest() {
     });
 }
 
+/// Restores a snapshot in the place of what a stopped node had.
+async fn restore(group: &Group, bank: &Bank, folder: &Path, height: Height) {
+    // Only into a folder without blocks.
+    let data = group.data(AWAY).await;
+    let refused = restore_snapshot(&data, bank.chain_id(), None, folder, None).unwrap_err();
+    assert!(matches!(refused, SnapshotCommandError::NotEmpty { .. }), "{refused}");
+    drop(data);
+    fs::remove_dir_all(group.folder(AWAY)).unwrap();
+    fs::create_dir(group.folder(AWAY)).unwrap();
+    let data = group.data(AWAY).await;
+    let without = restore_snapshot(&data, bank.chain_id(), None, folder, None).unwrap_err();
+    assert!(matches!(without, SnapshotCommandError::NoGenesis(_)), "{without}");
+    let restored = restore_snapshot(&data, bank.chain_id(), Some(bank.genesis()), folder, None).unwrap();
+    assert_eq!(restored, height);
+}
+
 #[test]
 fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
     let bank = Bank::with_validators(4, "one", now());
@@ -103,20 +119,7 @@ fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
             Err(SnapshotCommandError::Create(_))
         ));
 
-        // Only into a folder without blocks.
-        let data = group.data(AWAY).await;
-        let refused = restore_snapshot(&data, bank.chain_id(), None, &folder, None).unwrap_err();
-        assert!(matches!(refused, SnapshotCommandError::NotEmpty { .. }), "{refused}");
-        drop(data);
-        fs::remove_dir_all(group.folder(AWAY)).unwrap();
-        fs::create_dir(group.folder(AWAY)).unwrap();
-        let data = group.data(AWAY).await;
-        let without = restore_snapshot(&data, bank.chain_id(), None, &folder, None).unwrap_err();
-        assert!(matches!(without, SnapshotCommandError::NoGenesis(_)), "{without}");
-        let restored = restore_snapshot(&data, bank.chain_id(), Some(bank.genesis()), &folder, None).unwrap();
-        assert_eq!(restored, height);
-        drop(data);
-
+        restore(&group, &bank, &folder, height).await;
         settle(&chain, bank.envelope(10)).await;
         assert_eq!(group.restart(AWAY).await, Vec::<String>::new());
         let own = group.node(AWAY).chains()[0].clone();
