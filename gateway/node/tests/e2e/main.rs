@@ -7,6 +7,7 @@
 
 mod idle;
 mod net;
+mod payments;
 mod proxy;
 mod snapshot;
 

@@ -13,7 +13,8 @@ use catenary_relay::{
     query::{ChainStatus, TransactionName},
 };
 use catenary_types::{
-    AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId, UnixSeconds,
+    AccountId, Body, Call, ChainId, Genesis, Height, Message, Parameters, Receipt, RequestId, TxId,
+    UnixSeconds,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
@@ -97,7 +98,7 @@ impl Net {
         self.folder.path().join(format!("net/node-{node}"))
     }
 
-    fn config(&self, node: usize) -> PathBuf {
+    pub fn config(&self, node: usize) -> PathBuf {
         self.folder(node).join("node.toml")
     }
 
@@ -164,6 +165,10 @@ impl Net {
         ended.get().expect("until says so")
     }
 
+    pub fn genesis_file(&self, chain: usize) -> PathBuf {
+        self.folder.path().join(format!("net/genesis/{}.genesis", CHAINS[chain]))
+    }
+
     pub fn genesis(&self, chain: usize) -> &Genesis {
         &self.genesis[chain]
     }
@@ -173,9 +178,14 @@ impl Net {
         (0..self.nodes).map(|node| seed(&self.folder(node).join("keys/validator.key"))).collect()
     }
 
-    /// The key of the operator of the first organisation.
+    /// The file with the key of the operator of the first organisation.
+    pub fn operator_file(&self) -> PathBuf {
+        self.authority(0).join("operator.key")
+    }
+
+    /// That key.
     pub fn operator(&self) -> SigningKey {
-        SigningKey::from_seed(&seed(&self.folder.path().join("net/organisations/ORG1/operator.key")))
+        SigningKey::from_seed(&seed(&self.operator_file()))
     }
 
     /// The committee makes these nodes the validators of every chain.
@@ -434,35 +444,33 @@ fn seed(path: &Path) -> [u8; 32] {
     text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
 }
 
-/// A transaction of one call, which asks to be valid for ten minutes.
-fn transaction(
+/// A transaction of the first organisation's operator with one call, which asks to be valid for ten minutes.
+pub fn transaction(
     chain_id: &ChainId,
-    sender: AccountId,
-    call: &AdminCall,
-    keys: &[&SigningKey],
+    operator: &SigningKey,
+    instance: &str,
+    message: Vec<u8>,
 ) -> (TxId, Vec<u8>) {
     let mut request_id = RequestId([0; 16]);
     StdRng::from_os_rng().fill(&mut request_id.0);
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let body = Body {
         chain_id: chain_id.clone(),
-        sender,
+        sender: AccountId::new(&"ORG1".parse().unwrap(), &"operator".parse().unwrap()),
         request_id,
         valid_until: UnixSeconds(seconds + 600),
         reference: None,
-        calls: vec![Call { instance: admin::KIND.parse().unwrap(), message: call.encode() }],
+        calls: vec![Call { instance: instance.parse().unwrap(), message }],
     };
-    let envelope = body.sign(keys);
+    let envelope = body.sign(&[operator]);
     (TxId(sha256(&envelope.body)), envelope.encode())
 }
 
 /// The transaction that opens an account of the first organisation.
 pub fn opening(chain_id: &ChainId, operator: &SigningKey, number: &str) -> (TxId, Vec<u8>) {
-    let organisation = "ORG1".parse().unwrap();
-    let sender = AccountId::new(&organisation, &"operator".parse().unwrap());
     let keys = vec![KeyGrant { key: operator.public_key(), weight: 1 }];
     let open = OpenAccount { number: number.parse().unwrap(), threshold: 1, keys };
-    transaction(chain_id, sender, &AdminCall::OpenAccount(open), &[operator])
+    transaction(chain_id, operator, admin::KIND, AdminCall::OpenAccount(open).encode())
 }
 
 /// Opens one account after the other, and says what was final. Every one of them must become so. A node that answers may be cut
@@ -473,21 +481,27 @@ async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let (tx_id, envelope) = opening(nodes[0].chain_id(), key, &format!("{life:016x}-{number}"));
-        for chain in nodes.iter().cycle() {
-            // Unavailable is what a network says that is being torn apart.
-            if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
-                match &outcomes[0] {
-                    SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
-                    _ => {}
-                }
-            }
-            let found = chain.transaction(TransactionName::Id(tx_id)).await;
-            if found.is_ok_and(|found| found.value.is_some_and(|view| view.receipt.succeeded())) {
-                is_final.push(tx_id);
-                break;
-            }
-            sleep(LOAD_PAUSE).await;
-        }
+        settled(nodes, (tx_id, envelope)).await;
+        is_final.push(tx_id);
     }
     is_final
+}
+
+/// Submits a transaction until it is final, and gives its receipt: it succeeded.
+pub async fn settled(nodes: &[Arc<dyn ChainClient>], (tx_id, envelope): (TxId, Vec<u8>)) -> Receipt {
+    for chain in nodes.iter().cycle() {
+        // Unavailable is what a network says that is being torn apart.
+        if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
+            match &outcomes[0] {
+                SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
+                _ => {}
+            }
+        }
+        let found = chain.transaction(TransactionName::Id(tx_id)).await.ok().and_then(|found| found.value);
+        if let Some(view) = found.filter(|view| view.receipt.succeeded()) {
+            return view.receipt;
+        }
+        sleep(LOAD_PAUSE).await;
+    }
+    unreachable!("there is a node")
 }

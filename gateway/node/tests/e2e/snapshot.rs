@@ -3,7 +3,10 @@
 //!
 //! `E2E_BLOCKS` says how long the chain is.
 
-use crate::net::{Load, Net, opening, until};
+use crate::{
+    net::{Load, Net, catenary, opening, until},
+    payments::Payments,
+};
 use catenary_apps::{
     admin::{self, Admin},
     asset::{self, Asset},
@@ -15,7 +18,7 @@ use catenary_relay::gateway::GatewayError;
 use catenary_system::testing::{copy_into, grow};
 use catenary_transfer::Transfer;
 use catenary_types::Height;
-use std::{fs, os::unix::process::ExitStatusExt, sync::Arc, time::Instant};
+use std::{fs, os::unix::process::ExitStatusExt, path::Path, sync::Arc, time::Instant};
 
 /// The chain that is long.
 const LONG: usize = 0;
@@ -61,6 +64,36 @@ fn snapshots(net: &Net, node: usize) -> usize {
     named.count()
 }
 
+/// What an operator can do with the snapshots of a node that is stopped.
+fn commands(net: &Net, node: usize) {
+    let run = |arguments: &[&str]| {
+        let output = catenary(&[&["snapshot"], arguments].concat()).output().unwrap();
+        let text =
+            String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).unwrap();
+        (output.status.success(), text.trim().to_owned())
+    };
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (data, genesis) = (text(&net.folder(node).join("data")), text(&net.genesis_file(LONG)));
+    let chain = net.chain_id(LONG).to_string();
+    let (made, folder) = run(&["create", "--data", &data, "--chain", &chain]);
+    assert!(made, "{folder}");
+    let (listed, rows) = run(&["list", "--data", &data, "--chain", &chain, "-o", "json"]);
+    assert!(listed && rows.contains(&folder), "{rows}");
+    let (verified, said) = run(&["verify", "--genesis", &genesis, "--snapshot", &folder]);
+    assert!(verified && said.ends_with("is the chain's"), "{said}");
+    let pin = format!("7:{}", "00".repeat(32));
+    let (trusted, said) = run(&["verify", "--genesis", &genesis, "--snapshot", &folder, "--trusted", &pin]);
+    assert!(!trusted && said.contains("no header of that height"), "{said}");
+    let (over, said) = run(&["restore", "--data", &data, "--chain", &chain, "--snapshot", &folder]);
+    assert!(!over && said.contains("restored into an empty folder"), "{said}");
+    let empty = tempfile::tempdir().unwrap();
+    let into = text(empty.path());
+    let arguments =
+        ["restore", "--data", &into, "--chain", &chain, "--snapshot", &folder, "--genesis", &genesis];
+    let (restored, said) = run(&arguments);
+    assert!(restored && said.starts_with(&format!("{chain} begins after height")), "{said}");
+}
+
 async fn has(net: &Net, node: usize, tip: Height) -> bool {
     net.status(node, LONG).await.is_some_and(|status| status.height >= tip)
 }
@@ -72,6 +105,7 @@ async fn a_node_joins_a_long_chain_by_a_snapshot_and_votes() {
     let mut net = Net::start_on(4, |net| prepare(net, blocks)).await;
     println!("a chain of {blocks} blocks, made and opened by four nodes in {:.1?}", made.elapsed());
     let load = Load::start(&net);
+    let payments = Payments::start(&net).await;
     until("every node takes a snapshot", async || (0..4).all(|node| snapshots(&net, node) > 0)).await;
 
     let tip = net.height(LONG).await;
@@ -109,14 +143,21 @@ async fn a_node_joins_a_long_chain_by_a_snapshot_and_votes() {
     let before = net.heights().await;
     net.progress(&before).await;
     net.spawn(0);
+    let paid = payments.stop(&net, quick).await;
+    println!("{paid} payments between chains meanwhile");
+    assert!(paid > 0);
     let loaded = load.stop().await;
     assert!(loaded.counts().iter().all(|count| *count > 10), "{:?}", loaded.counts());
-    until("all nodes come to the same state", async || {
+    until("all nodes come to the same state, and it is sealed", async || {
         let mut tips = Vec::new();
         for node in 0..net.nodes {
             tips.push(net.status(node, LONG).await.map(|status| (status.height, status.app_hash)));
         }
-        tips[0].is_some() && tips.iter().all(|tip| *tip == tips[0])
+        let Some((newest, _)) = tips[0] else { return false };
+        let block = net.client(0, LONG).block(newest).await.ok().flatten();
+        tips.iter().all(|tip| *tip == tips[0]) && block.is_some_and(|view| view.block.envelopes.is_empty())
     })
     .await;
+    net.kill(0);
+    commands(&net, 0);
 }
