@@ -9,7 +9,7 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::{Apps, Ledger, records::committee_account};
 use catenary_replica::{
     Committed, Divergence, Effect, Input, PeerMessage, Recipients, Recovered, Refusal, RefusalReason,
-    Replica, Snapshot, SnapshotError, SubmitOutcome, Tip, Worker,
+    Replica, SubmitOutcome, Tip, Worker,
 };
 use catenary_types::{
     AccountId, Amount, Block, Body, Call, Certificate, Committee, Genesis, Header, Message, Parameters,
@@ -114,8 +114,6 @@ pub struct Node {
     pub committed: Vec<Committed>,
     pub rejected: Vec<(ValueId, String)>,
     pub diverged: Vec<Divergence>,
-    pub snapshots_refused: Vec<(Peer, SnapshotError)>,
-    pub restored: Option<Arc<Snapshot>>,
     pub sent: Vec<Arc<Block>>,
     /// Envelopes that all peers were told.
     pub gossip: Vec<Vec<u8>>,
@@ -146,8 +144,6 @@ impl Node {
             committed: Vec::new(),
             rejected: Vec::new(),
             diverged: Vec::new(),
-            snapshots_refused: Vec::new(),
-            restored: None,
             sent: Vec::new(),
             gossip: Vec::new(),
             replies: BTreeMap::new(),
@@ -188,10 +184,12 @@ impl Node {
                     Effect::Send { to: Recipients::All, message: PeerMessage::Transactions(envelopes) } => {
                         self.gossip.extend(envelopes);
                     }
-                    // Tips and what is asked for are tested where they are decided.
-                    Effect::Send { .. } | Effect::Serve { .. } | Effect::ServeSnapshot { .. } => {}
-                    Effect::SnapshotRefused { peer, error } => self.snapshots_refused.push((peer, error)),
-                    Effect::Restore(snapshot) => self.restored = Some(snapshot),
+                    // Tips and what is asked for are tested where they are decided, snapshots in `snapshot_fetch`.
+                    Effect::Send { .. }
+                    | Effect::Serve { .. }
+                    | Effect::ServeSnapshot { .. }
+                    | Effect::SnapshotRefused { .. }
+                    | Effect::Restore(_) => {}
                     Effect::Committed(committed) => self.committed.push(*committed),
                     Effect::Rejected { value, reason } => self.rejected.push((value, reason)),
                     Effect::Diverged(divergence) => self.diverged.push(divergence),
