@@ -17,12 +17,16 @@ use std::sync::{
 };
 use tokio::task::JoinHandle;
 
+/// The chains, and the client on each of them that follows the other.
+const FROM: usize = 1;
+const TO: usize = 2;
+const CLIENT: u64 = 1;
 /// Money enough for every payment of a test.
 const FUNDS: Amount = Amount(1_000_000);
 /// How long a payment may take before it is returned.
 const TIMEOUT_S: u64 = 1_800;
 
-/// Payments of one unit each from the first chain to the second.
+/// Payments of one unit each. A router reads all of a chain when it starts, so neither of the two is a long one.
 pub struct Payments {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Vec<Hash>>,
@@ -40,7 +44,7 @@ impl Payments {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-        let (nodes, chain_id, operator) = (net.clients(0), net.chain_id(0), net.operator());
+        let (nodes, chain_id, operator) = (net.clients(FROM), net.chain_id(FROM), net.operator());
         let asset = || "CZK".parse().unwrap();
         let create = AssetCall::Create(Create { asset: asset(), decimals: 2 });
         let mint = AssetCall::Mint(Mint { asset: asset(), to: account("operator"), amount: FUNDS });
@@ -53,7 +57,7 @@ impl Payments {
             let mut sent = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 let send = TransferCall::Send(Send {
-                    client: ClientId::bft(0),
+                    client: ClientId::bft(CLIENT),
                     asset: asset(),
                     amount: Amount(1),
                     receiver: account("payee"),
@@ -73,15 +77,15 @@ impl Payments {
     pub async fn stop(self, net: &Net, node: usize) -> usize {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.task.await.unwrap();
-        let home = net.client(0, 0);
+        let home = net.client(0, FROM);
         for id in &sent {
             until("a payment arrives", async || status(&*home, *id).await == Some(TransferStatus::Completed))
                 .await;
         }
         let payee = account("payee");
         let payee = AccountId::new(&payee.organisation, &payee.number);
-        let away = net.client(node, 1);
-        let voucher = format!("transfer/{}/CZK", ClientId::bft(0)).parse().unwrap();
+        let away = net.client(node, TO);
+        let voucher = format!("transfer/{}/CZK", ClientId::bft(CLIENT)).parse().unwrap();
         until("the account has the money", async || {
             let account = away.account(payee, vec![Clone::clone(&voucher)]).await.ok();
             let balances = account.and_then(|at| at.value).map(|view| view.balances).unwrap_or_default();

@@ -138,8 +138,7 @@ async fn a_node_joins_a_long_chain_by_a_snapshot_and_votes() {
         let before = net.heights().await;
         net.progress(&before).await;
     }
-    // Four of five are needed, and one of the first four is away. It is not the one whose router carries the payments: that
-    // would first read all of the long chain again.
+    // Four of five are needed, and one of the first four is away.
     net.kill(1);
     let before = net.heights().await;
     net.progress(&before).await;
