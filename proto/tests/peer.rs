@@ -6,10 +6,13 @@ use catenary_consensus::{
     RoundSignature, SignedProposal, SignedVote, ValueId, Vote,
     raft::{self, Appended, Ballot, Base, LogEntry, LogId, Membership, Payload, Rpc, Term},
 };
-use catenary_crypto::{Hash, Signature};
+use catenary_crypto::{Hash, Signature, SigningKey};
 use catenary_proto::peer::{self, frame::Message as Wire};
-use catenary_replica::{FetchedBlock, PeerMessage, PeerTip};
-use catenary_types::{Address, Block, Certificate, CommitSignature, Header, Height, Timestamp, VoteKind};
+use catenary_replica::{ChunkSummary, FetchedBlock, Manifest, PeerMessage, PeerTip, SetChange, SnapshotPart};
+use catenary_types::{
+    Address, Block, Certificate, CommitSignature, Header, Height, SignedHeader, Timestamp, Validator,
+    ValidatorSet, VoteKind,
+};
 use prost::Message as _;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -55,6 +58,22 @@ fn block() -> Arc<Block> {
         proposer: VALIDATOR,
     };
     Arc::new(Block { header, last_certificate: Some(certificate()), envelopes: vec![vec![1, 2], vec![3]] })
+}
+
+fn manifest() -> Arc<Manifest> {
+    let header = block().header.clone();
+    let signed = SignedHeader { header: header.clone(), certificate: certificate() };
+    let member = Validator { public_key: SigningKey::from_seed(&[1; 32]).public_key(), power: 10 };
+    let validators = ValidatorSet::new(vec![member]).unwrap();
+    Arc::new(Manifest {
+        version: 1,
+        before: header,
+        at: signed.clone(),
+        after: signed.clone(),
+        next_validators: validators.clone(),
+        trail: vec![SetChange { signed, validators }],
+        chunks: vec![ChunkSummary { bytes: 5, hash: Hash([9; 32]) }],
+    })
 }
 
 fn certificate() -> Certificate {
@@ -135,6 +154,11 @@ fn messages() -> Vec<PeerMessage> {
         PeerMessage::Tip(PeerTip { height: Height(9), app_hash: Hash([6; 32]) }),
         PeerMessage::Fetch(Height(3)),
         PeerMessage::Blocks(vec![FetchedBlock { block: block(), certificate: certificate() }]),
+        PeerMessage::FetchSnapshot(SnapshotPart::Manifest),
+        PeerMessage::FetchSnapshot(SnapshotPart::Chunk { height: Height(0), index: 0 }),
+        PeerMessage::Manifest(None),
+        PeerMessage::Manifest(Some(manifest())),
+        PeerMessage::Chunk { height: Height(7), index: 3, bytes: vec![1, 2, 3] },
     ]
 }
 
@@ -180,6 +204,7 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         Wire::Raft(peer::Raft { from: vec![3; 20], rpc, ..Default::default() })
     };
     let vote = peer::Vote { kind: 3, validator: vec![0; 20], signature: vec![0; 64], ..Default::default() };
+    let long = peer::SnapshotChunk { name: Some(Default::default()), chunk: vec![0; (1 << 20) + 1] };
     let wrong = [
         (Wire::Polka(polka(129, 32)), "signatures: expected at most 128, got 129"),
         (Wire::Polka(polka(1, 31)), "value.block: expected 32 bytes, got 31"),
@@ -194,6 +219,12 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         (Wire::Raft(peer::Raft { from: vec![3; 20], ..Default::default() }), "raft.rpc: expected a value"),
         (append(65), "raft.entries: expected at most 64, got 65"),
         (append(1), "raft.ballot: expected a value"),
+        (Wire::SnapshotChunk(peer::SnapshotChunk::default()), "snapshot_chunk.name"),
+        (Wire::SnapshotChunk(long), "snapshot_chunk.chunk: expected at most 1048576, got 1048577"),
+        (
+            Wire::SnapshotManifest(peer::SnapshotManifest { manifest: vec![8, 2] }),
+            "snapshot_manifest.manifest: the snapshot has format 2, this build reads 1",
+        ),
     ];
     for (wire, expected) in wrong {
         let error = PeerMessage::try_from(wire).unwrap_err().to_string();

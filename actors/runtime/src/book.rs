@@ -108,6 +108,8 @@ struct Generations {
 pub struct Book {
     pending: Arc<Pending>,
     space: Space,
+    /// The block before the first that is here: 0, or what a snapshot begins after.
+    base: Height,
 }
 
 /// Keys of the index.
@@ -150,13 +152,18 @@ pub(crate) mod key {
         [REPLAY, &minute.to_be_bytes(), &number.to_be_bytes()].concat()
     }
 
+    /// The minute of a replay entry's key.
+    pub(crate) fn minute(key: &[u8]) -> Option<u64> {
+        key.get(1..9)?.try_into().ok().map(u64::from_be_bytes)
+    }
+
     pub(crate) const META: &[u8] = b"M";
 }
 
 impl Book {
-    /// The index of a chain with nothing in memory.
-    pub fn new(space: Space) -> Self {
-        Self { pending: Arc::default(), space }
+    /// The index of a chain with nothing in memory, of blocks above a height.
+    pub fn new(space: Space, base: Height) -> Self {
+        Self { pending: Arc::default(), space, base }
     }
 
     /// The value under a key.
@@ -177,7 +184,7 @@ impl Book {
 
     /// Enters a final block.
     pub fn enter(&self, executed: &Executed) -> Result<(), String> {
-        let entries = entries_of(executed, |key| self.record(key))?;
+        let entries = entries_of(executed, self.base, |key| self.record(key))?;
         self.pending.lock().newest.extend(entries);
         Ok(())
     }
@@ -194,7 +201,7 @@ impl Book {
         }
         for entry in self.space.scan(key::REPLAY) {
             let (key, _) = entry.map_err(|error| error.to_string())?;
-            let minute = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+            let minute = key::minute(&key);
             if minute.is_none_or(|minute| minute >= checkpoint.drop_below) {
                 break;
             }
@@ -218,6 +225,11 @@ impl Book {
     /// The batch of the last checkpoint is in the index.
     pub fn written(&self) {
         self.pending.lock().writing.clear();
+    }
+
+    /// The height that the chain's first block here follows: that of a snapshot, or 0.
+    pub fn base(&self) -> Height {
+        self.base
     }
 
     /// The index on disk.
@@ -262,6 +274,7 @@ impl Transfer {
 /// Everything that a final block adds to the index. `earlier` looks up a transfer that an earlier block entered.
 pub(crate) fn entries_of(
     executed: &Executed,
+    base: Height,
     earlier: impl Fn(&[u8]) -> Result<Option<Transfer>, String>,
 ) -> Result<Entries, String> {
     let block = &executed.block;
@@ -290,7 +303,7 @@ pub(crate) fn entries_of(
             Some(Some(bytes)) => Transfer::decode(bytes).map(Some).map_err(|error| error.to_string()),
             Some(None) | None => earlier(key),
         };
-        if let Some((key, transfer)) = transfer_of(height, tx_id, event, known)? {
+        if let Some((key, transfer)) = transfer_of((height, base), tx_id, event, known)? {
             entries.insert(key, Some(transfer.encode()));
         }
     }
@@ -299,7 +312,7 @@ pub(crate) fn entries_of(
 
 /// What an event makes of a transfer, if it is of one.
 fn transfer_of(
-    height: Height,
+    (height, base): (Height, Height),
     tx_id: TxId,
     event: &Event,
     known: impl Fn(&[u8]) -> Result<Option<Transfer>, String>,
@@ -318,8 +331,12 @@ fn transfer_of(
     let transfer = if status == 0 {
         sent(height, tx_id, event).ok_or("event transfer_sent lacks an attribute")?
     } else {
-        let sent = known(&key)?.ok_or("a transfer settles that was never sent")?;
-        Transfer { status, settled: height, ..sent }
+        match known(&key)? {
+            Some(sent) => Transfer { status, settled: height, ..sent },
+            // It was sent in a block that is not here.
+            None if base > Height(0) => return Ok(None),
+            None => return Err("a transfer settles that was never sent".into()),
+        }
     };
     Ok(Some((key, transfer)))
 }

@@ -82,6 +82,16 @@ impl Host {
         (!self.checkpointing).then_some(self.checkpointed)
     }
 
+    /// Brings nothing to the index before [`Self::release`]: it is being copied.
+    pub fn hold(&mut self) {
+        self.checkpointing = true;
+    }
+
+    /// The copy is done.
+    pub fn release(&mut self) {
+        self.checkpointing = false;
+    }
+
     /// The last batch is written.
     pub fn checkpoint_written(&mut self) {
         self.book.written();

@@ -39,6 +39,7 @@ mod reader;
 mod recovery;
 mod repair;
 mod router;
+mod snapshot;
 mod supervisor;
 mod suspect;
 mod timer;
@@ -53,10 +54,15 @@ pub use chain::ChainMailbox;
 pub use door::Door;
 pub use executor::{Executors, Lane, LaneClosed};
 pub use home::Home;
+pub use host::Host;
 pub use index_writer::IndexWriter;
 pub use journal::{ChainJournal, chain_tag};
 pub use meter::ChainStats;
 pub use peer::LinkStats;
-pub use recovery::OpenChainError;
+pub use recovery::{OpenChainError, OpenedChain, Others, base_of, identity_of, open_chain};
 pub use router::{PacketStats, Router, RouterStats};
+pub use snapshot::{
+    CreateSnapshotError, SnapshotFileError, SnapshotFolder, SnapshotPolicy, TakeError, create_snapshot,
+    store_base,
+};
 pub use supervisor::{ChainDefinition, NodeParts, Reasons, Supervisor};

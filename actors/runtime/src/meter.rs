@@ -70,6 +70,9 @@ impl ChainMeter {
             | Effect::Consensus(_)
             | Effect::Send { .. }
             | Effect::Serve { .. }
+            | Effect::ServeSnapshot { .. }
+            | Effect::SnapshotRefused { .. }
+            | Effect::Restore(_)
             | Effect::Diverged(_) => {}
         }
     }

@@ -61,6 +61,11 @@ impl Reader {
         blocks
     }
 
+    /// The first block that is here: 1, or the one after the snapshot that the log goes on from.
+    pub fn oldest(&self) -> Height {
+        Height(self.log.first_height())
+    }
+
     /// A final block as subscribers get it.
     pub fn final_block(&self, height: Height) -> ReadResult<Option<FinalBlock>> {
         let view = self.block(height)?;
@@ -73,6 +78,11 @@ impl Reader {
 
     /// A block and its certificate, which is all that the log holds: the index may not have come so far.
     pub(crate) fn logged(&self, height: Height) -> ReadResult<Option<(Block, Certificate)>> {
+        let oldest = self.oldest();
+        if height < oldest {
+            let newest = Height(self.log.written_height());
+            return Err(GatewayError::Height { requested: height, oldest, newest });
+        }
         let Some(entry) = self.log.read(height.0).map_err(damaged)? else { return Ok(None) };
         let block = Block::decode(&entry.block).map_err(damaged)?;
         Ok(Some((block, Certificate::decode(&entry.certificate).map_err(damaged)?)))

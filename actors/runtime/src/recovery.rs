@@ -10,13 +10,14 @@ use crate::{
     journal::chain_tag,
     reader::Reader,
     repair,
+    snapshot::{SnapshotFileError, SnapshotFolder},
 };
 use catenary_crypto::empty_root;
 use catenary_journal::block_log::{Entry, Identity, InvalidChainId};
 use catenary_ledger::{GenesisError, Ledger, ReplayChange, ReplayWindow, State, records::ReadRecords};
 use catenary_platform::Platform;
 use catenary_relay::gateway::GatewayError;
-use catenary_replica::{RecoveryError, Tip, Worker};
+use catenary_replica::{Anchor, RecoveryError, Tip, Worker};
 use catenary_state::{Batch, StoreName};
 use catenary_store::{
     ChainDir, FileError, OpenDirError, OpenError, SetAside,
@@ -68,6 +69,12 @@ pub enum OpenChainError {
     /// Stored bytes do not decode although their checksum is right: another version wrote them.
     #[error("stored data does not decode: {0}")]
     Decode(String),
+    /// The snapshot that the block log goes on from cannot be used.
+    #[error(
+        "the chain begins with a snapshot that cannot be used: {0}. Empty the folder of the chain and restore another, or \
+         let the node fetch one"
+    )]
+    Base(#[from] SnapshotFileError),
     /// A validator set is malformed.
     #[error(transparent)]
     Format(#[from] FormatError),
@@ -105,12 +112,11 @@ pub enum Others {
 /// Where the transactions of the replay window are.
 pub(crate) type Recent = BTreeMap<(AccountId, RequestId), (TxId, Height)>;
 
-/// Where a recovery starts.
-struct Start {
+/// What a checkpoint gives a recovery to start from.
+pub(crate) struct Start {
     state: State,
     tip: Tip,
     recent: Recent,
-    checkpointed: Height,
 }
 
 /// What a checkpoint holds, before it is compared with a header.
@@ -132,7 +138,8 @@ pub fn open_chain(
     let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
     let mut notices = Vec::new();
     notices.extend(repair::store_genesis(dir, &chain_id, genesis)?);
-    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let base = base_of(genesis, dir)?;
+    let identity = identity_of(genesis, base.as_ref())?;
     let (mut log, mut report) = logs.open(&dir.blocks(), identity.clone())?;
     if !report.damage.is_empty() {
         let detail = report.to_string();
@@ -156,23 +163,21 @@ pub fn open_chain(
             index.space(tag)?
         }
     };
-    let mut book = Book::new(space);
+    let base_height = base.as_ref().map_or(Height(0), SnapshotFolder::height);
+    let mut book = Book::new(space, base_height);
     let mut reader = Reader::new(book.clone(), log.clone());
-    let restored = match from_checkpoint(&chain_id, &book, &reader) {
+    let restored = match from_checkpoint(&chain_id, &book, &reader, base.as_ref()) {
         Ok(start) => start,
         Err(reason) => {
             notices.push(format!("{chain_id}: checkpoint not used: {reason}; replaying the block log"));
             index.delete_space(tag)?;
-            book = Book::new(index.space(tag)?);
+            book = Book::new(index.space(tag)?, base_height);
             reader = Reader::new(book.clone(), log.clone());
             None
         }
     };
-    let start = match restored {
-        Some(start) => start,
-        None => from_genesis(genesis, &chain_id, ledger)?,
-    };
-    let mut worker = Worker::new(ledger.clone(), start.state, start.tip, start.recent);
+    let mut worker = begin(genesis, ledger, restored, base.as_ref())?;
+    let checkpointed = worker.tip().height;
     for entry in log.iter(worker.tip().height.0 + 1) {
         let (block, certificate) = decode(&entry?)?;
         let executed = worker.replay(block, certificate)?;
@@ -180,7 +185,7 @@ pub fn open_chain(
     }
     let tip = worker.tip().clone();
     let feed = Feed::new(platform.clone(), tip.height, reader.clone());
-    let host = Host::new(worker, book, log, feed.clone(), start.checkpointed);
+    let host = Host::new(worker, book, log, feed.clone(), checkpointed);
     Ok(OpenedChain { host, tip, feed, reader, notices })
 }
 
@@ -192,24 +197,52 @@ pub(crate) fn decode(entry: &Entry) -> Result<(Block, Certificate), OpenChainErr
     Ok((block, certificate))
 }
 
-/// A worker at the beginning of a chain.
-pub(crate) fn worker_from_genesis(genesis: &Genesis, ledger: &Ledger) -> Result<Worker, OpenChainError> {
+/// A worker on the checkpoint, else on what the block log goes on from: a snapshot, or the genesis.
+pub(crate) fn begin(
+    genesis: &Genesis,
+    ledger: &Ledger,
+    restored: Option<Start>,
+    base: Option<&SnapshotFolder>,
+) -> Result<Worker, OpenChainError> {
+    let ledger = ledger.clone();
+    if let Some(Start { state, tip, recent }) = restored {
+        return Ok(Worker::new(ledger, state, tip, recent));
+    }
+    if let Some(base) = base {
+        let (state, tip) = base.open()?;
+        return Ok(Worker::on_snapshot(ledger, state, tip));
+    }
+    let state = ledger.genesis(genesis)?;
     let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
-    let Start { state, tip, recent, .. } = from_genesis(genesis, &chain_id, ledger)?;
-    Ok(Worker::new(ledger.clone(), state, tip, recent))
+    let tip = Tip::genesis(genesis, chain_id, &state)?;
+    Ok(Worker::new(ledger, state, tip, BTreeMap::new()))
 }
 
-fn from_genesis(genesis: &Genesis, chain_id: &ChainId, ledger: &Ledger) -> Result<Start, OpenChainError> {
-    let state = ledger.genesis(genesis)?;
-    let tip = Tip::genesis(genesis, chain_id.clone(), &state)?;
-    Ok(Start { state, tip, recent: BTreeMap::new(), checkpointed: Height(0) })
+/// The snapshot that a chain's block log goes on from, if it does not begin with the genesis.
+pub fn base_of(genesis: &Genesis, dir: &ChainDir) -> Result<Option<SnapshotFolder>, OpenChainError> {
+    Ok(SnapshotFolder::find(&dir.base(), &Anchor::of(genesis)?, None)?)
+}
+
+/// Whose log it is, and where it begins.
+pub fn identity_of(genesis: &Genesis, base: Option<&SnapshotFolder>) -> Result<Identity, OpenChainError> {
+    let chain_id = genesis.chain_id().map_err(GenesisError::from)?;
+    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    Ok(match base {
+        None => identity,
+        Some(base) => identity.beginning_after(base.height().0, base.manifest().at.certificate.block),
+    })
 }
 
 /// The state of the checkpoint, if there is one; an error says why the one that is there cannot be used.
-fn from_checkpoint(chain_id: &ChainId, book: &Book, reader: &Reader) -> Result<Option<Start>, String> {
+fn from_checkpoint(
+    chain_id: &ChainId,
+    book: &Book,
+    reader: &Reader,
+    base: Option<&SnapshotFolder>,
+) -> Result<Option<Start>, String> {
     let Some(Checkpointed { height, state, recent }) = checkpointed(book, reader)? else { return Ok(None) };
-    let tip = tip_at(chain_id, height, &state, reader)?;
-    Ok(Some(Start { state, tip, recent, checkpointed: height }))
+    let tip = tip_at(chain_id, height, &state, (reader, base))?;
+    Ok(Some(Start { state, tip, recent }))
 }
 
 /// What the checkpoint of an index holds, if there is one; the log must reach up to it.
@@ -241,7 +274,7 @@ fn replay_window(book: &Book) -> Result<(ReplayWindow, Recent), String> {
     let mut recent = Recent::new();
     for entry in book.space().scan(key::REPLAY) {
         let (key, value) = entry.map_err(|error| error.to_string())?;
-        let minute = key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
+        let minute = key::minute(&key);
         let replay = Replay::decode(&value).map_err(|error| error.to_string())?;
         let id = (replay.sender, replay.request_id);
         change.entered.push((minute.ok_or("a replay key is malformed")?, id));
@@ -257,7 +290,12 @@ fn missing(height: Height) -> String {
 }
 
 /// The tip of a checkpoint, after comparing the state's root with the header that names it.
-fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) -> Result<Tip, String> {
+fn tip_at(
+    chain_id: &ChainId,
+    height: Height,
+    state: &State,
+    (reader, base): (&Reader, Option<&SnapshotFolder>),
+) -> Result<Tip, String> {
     let text = |error: GatewayError| error.to_string();
     let view = reader.block(height).map_err(text)?.ok_or_else(|| missing(height))?;
     let next = reader.logged(height.next()).map_err(text)?;
@@ -274,6 +312,9 @@ fn tip_at(chain_id: &ChainId, height: Height, state: &State, reader: &Reader) ->
     let results_hash = if empty { empty_root() } else { Receipt::results_hash(&view.receipts) };
     let before = height.previous().filter(|before| *before != Height(0));
     let time_before = match before {
+        Some(before) if base.is_some_and(|base| base.height() == before) => {
+            base.map(|base| base.manifest().at.header.time).unwrap_or_default()
+        }
         Some(before) => reader.logged(before).map_err(text)?.ok_or_else(|| missing(before))?.0.header.time,
         // The genesis time; only its interval matters, and not before height 3.
         None => header.time,

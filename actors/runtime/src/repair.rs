@@ -40,7 +40,7 @@ pub(crate) fn begin_anew(
     because: SetAside,
 ) -> Result<String, OpenChainError> {
     let (copy, _) = logs.open(&dir.blocks_anew()?, identity.clone())?;
-    for height in 1..end {
+    for height in identity.first_height()..end {
         let Ok(Some(entry)) = present.read(height) else { break };
         let appended = copy.append(height, entry.block, entry.certificate);
         appended.map_err(|Refused { reason, .. }| OpenChainError::Repair(reason.to_string()))?;

@@ -1,7 +1,7 @@
 //! The data folder of a node: layout, lock and version.
 
 use crate::failpoint::{Failpoint, reached};
-use crate::{FileError, files, registry::RegistryDir};
+use crate::{FileError, files, registry::RegistryDir, snapshot::Snapshots};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -128,6 +128,11 @@ impl DataDir {
         self.path.join("index")
     }
 
+    /// The snapshots that were taken of a chain.
+    pub fn snapshots(&self, chain_id: &str) -> Snapshots {
+        Snapshots::new(self.path.join("snapshots").join(chain_id))
+    }
+
     /// The part that belongs to the chain with this id, created if need be.
     pub fn chain(&self, chain_id: &str) -> Result<ChainDir, OpenDirError> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
@@ -189,6 +194,18 @@ impl ChainDir {
     /// Folder of the chain's block log.
     pub fn blocks(&self) -> PathBuf {
         self.path.join("blocks")
+    }
+
+    /// Folder of the snapshot that the chain's block log goes on from; one that began with the genesis has none.
+    pub fn base(&self) -> PathBuf {
+        self.path.join("base")
+    }
+
+    /// Whether the chain has no block yet, nor a snapshot to go on from.
+    pub fn is_blank(&self) -> Result<bool, FileError> {
+        let blocks = self.blocks();
+        let mut files = fs::read_dir(&blocks).map_err(FileError::of("list", &blocks))?;
+        Ok(files.next().is_none() && !self.base().exists())
     }
 
     /// An empty folder for a log that is to replace the present one; see [`Self::replace_blocks`].

@@ -8,6 +8,8 @@
 //! <dir>/chains/<chain id>/genesis   the genesis document
 //! <dir>/chains/<chain id>/blocks/   one block log per chain              (docs/formats/block-log.md)
 //! <dir>/reserve                     room that is given up when there is no other
+//! <dir>/chains/<chain id>/base/     the snapshot that the log goes on from, if it does  (docs/formats/snapshot.md)
+//! <dir>/snapshots/<chain id>/       snapshots that were taken, a folder for each height
 //! <dir>/index/                      rebuildable, every value sealed, on fjall or sled
 //! ```
 //!
@@ -34,6 +36,7 @@ pub mod index;
 pub mod journal;
 mod keys;
 mod registry;
+pub mod snapshot;
 mod threads;
 
 pub use data_dir::{ChainDir, DataDir, OpenDirError, SetAside};

@@ -11,11 +11,19 @@ mod hosting;
 mod node;
 mod peers;
 mod resume;
+mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+/// Part of [`verify_snapshot`].
+pub use catenary_replica::Pin;
+/// Part of [`NodeConfig`].
+pub use catenary_runtime::SnapshotPolicy;
 pub use disk::{DiskWatch, Look, Probe};
 pub use hosting::RemoveChainError;
 pub use node::{Node, NodeConfig, NodeStats, OpenNodeError};
 pub use peers::NodePeers;
 pub use resume::{ResumeError, resume_voting};
+pub use snapshot::{
+    Listed, SnapshotCommandError, create_snapshot, list_snapshots, restore_snapshot, verify_snapshot,
+};

@@ -11,7 +11,7 @@ use catenary_platform::Platform;
 use catenary_replica::{note_losses, note_lost_logs};
 use catenary_runtime::{
     Capacities, ChainDefinition, ChainJournal, ChainMailbox, Door, Executors, Home, IndexWriter, NodeParts,
-    Reasons, Supervisor, chain_tag,
+    Reasons, SnapshotPolicy, Supervisor, chain_tag,
 };
 use catenary_store::{
     DataDir, FileError, KeyLocks, OpenError,
@@ -38,6 +38,8 @@ pub struct NodeConfig {
     pub engine: Engine,
     /// What it runs on.
     pub platform: Platform,
+    /// When snapshots of its chains are taken.
+    pub snapshots: SnapshotPolicy,
     /// Executor threads; one per core.
     pub executors: usize,
     /// How much may wait for its actors.
@@ -55,6 +57,7 @@ impl NodeConfig {
             chains,
             engine: Engine::default(),
             platform: Platform::default(),
+            snapshots: SnapshotPolicy::default(),
             executors: cores,
             capacities: Capacities::default(),
             arbiters: cores,
@@ -246,6 +249,7 @@ impl Node {
             logs: logs.clone(),
             index: Arc::new(index),
             index_writer: index_writer.clone(),
+            snapshots: config.snapshots,
             executors: Arc::new(Executors::start(&platform, config.executors)?),
             homes: homes.clone(),
             door: door.clone(),

@@ -1,11 +1,8 @@
 //! Voting again by the operator's word, for a validator that lost both copies of what it signed and whom nobody can tell.
 
 use catenary_consensus::Mark;
-use catenary_journal::{
-    block_log::{Identity, InvalidChainId},
-    guard::Marked,
-};
-use catenary_runtime::chain_tag;
+use catenary_journal::guard::Marked;
+use catenary_runtime::{OpenChainError, base_of, chain_tag, identity_of};
 use catenary_store::{
     DataDir, FileError, OpenDirError, OpenError,
     block_log::{self, BlockLogWriter},
@@ -28,9 +25,9 @@ pub enum ResumeError {
     /// The block log cannot be opened.
     #[error("block log: {0}")]
     Log(OpenError),
-    /// The chain's id is no folder name.
+    /// The snapshot that the block log goes on from cannot be used.
     #[error(transparent)]
-    ChainId(#[from] InvalidChainId),
+    Chain(#[from] OpenChainError),
     /// There is no such chain here.
     #[error("the folder holds no chain {0}")]
     NoChain(ChainId),
@@ -69,7 +66,7 @@ pub fn resume_voting(data: &DataDir, chain_id: &ChainId) -> Result<Height, Resum
     if genesis.consensus == CONSENSUS_RAFT && genesis.validators.len() > 1 {
         return Err(ResumeError::KeepsLog(chain_id.clone()));
     }
-    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let identity = identity_of(&genesis, base_of(&genesis, &dir)?.as_ref())?;
     let logs = BlockLogWriter::start(block_log::Config::default(), |_| ())?;
     let (log, report) = logs.open(&dir.blocks(), identity).map_err(ResumeError::Log)?;
     if !report.damage.is_empty() {

@@ -4,10 +4,12 @@
 
 pub mod files;
 mod group;
+mod grow;
 
 pub use group::Group;
+pub use grow::grow;
 
-use crate::{Node, NodeConfig, OpenNodeError};
+use crate::{Node, NodeConfig, OpenNodeError, SnapshotPolicy};
 use catenary_apps::{
     accounts::KeyGrant,
     admin::{self, Admin, AdminCall, OpenAccount},
@@ -33,6 +35,8 @@ use tokio::time::{sleep, timeout};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nobody announces.
 const POLL: Duration = Duration::from_millis(2);
+/// Chains of tests are short.
+const SNAPSHOTS: SnapshotPolicy = SnapshotPolicy { every_blocks: 16, keep: 2, begin: true };
 /// The organisation of every chain.
 const BANK: &str = "BANK";
 /// Account number of the operator.
@@ -92,6 +96,7 @@ async fn open_as(
         chains,
         engine: Engine::default(),
         platform: Platform::default(),
+        snapshots: SNAPSHOTS,
         capacities: Capacities::default(),
         executors: 2,
         arbiters: 1,
@@ -107,7 +112,8 @@ pub fn copy(folder: &Path) -> TempDir {
     copy
 }
 
-fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
+/// Copies what a folder holds into another one.
+pub fn copy_into(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -214,6 +220,15 @@ impl Bank {
     /// The code that the first validator runs.
     pub fn ledger(&self) -> Ledger {
         Ledger::new((self.apps)(0))
+    }
+
+    /// Writes this chain into a folder, with so many accounts opened, one in each block; see [`grow`].
+    pub fn grow(&self, folder: &Path, accounts: u64) -> Height {
+        let data = DataDir::open(folder).expect("the folder is free");
+        let seed = |number| validator_seed(self.chain_id.name(), number);
+        let seeds: Vec<_> = (0..self.genesis.validators.len()).map(seed).collect();
+        let envelopes = (1..=accounts).map(|number| self.envelope(number));
+        grow(&data, (&self.genesis, &self.ledger()), &seeds, envelopes)
     }
 
     /// The key with which a validator votes.

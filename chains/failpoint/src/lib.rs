@@ -127,6 +127,13 @@ failpoints! {
     /// A chain's genesis document is stored; its block log is not open.
     GenesisStored = "genesis-stored",
 
+    // Snapshots, those taken and those restored.
+
+    /// All files of a snapshot are flushed; its folder does not have its name, and nothing counts on it.
+    SnapshotFlushed = "snapshot-flushed",
+    /// A snapshot has its name; nobody has been told, and no chain was opened on it.
+    SnapshotNamed = "snapshot-named",
+
     // What becomes of a final block.
 
     /// Consensus decided; the chain has not been told. The certificate is in no file.

@@ -8,7 +8,7 @@ use crate::{
     stores::{ADMIN, ASSET, CLIENTS, IBC, INDEX, REPLAY},
 };
 use catenary_crypto::Hash;
-use catenary_state::{Batch, Changes, Multistore, StoreKind, StoreName};
+use catenary_state::{Batch, Changes, Multistore, StateError, StoreKind, StoreName};
 use catenary_types::{ChainName, Height, Message, Organisation};
 use std::collections::BTreeMap;
 
@@ -48,6 +48,15 @@ impl State {
     /// The state of a height from its whole content, as a checkpoint keeps it. Whoever calls this compares
     /// [`Self::app_hash`] with the header before trusting it.
     pub fn restore(height: Height, content: BTreeMap<StoreName, Batch>, replay: ReplayWindow) -> Self {
+        Self::try_restore(height, content, replay).expect("apps write well-formed keys and values")
+    }
+
+    /// [`Self::restore`] of content that a stranger sent: an error names a key or value that no app writes.
+    pub fn try_restore(
+        height: Height,
+        content: BTreeMap<StoreName, Batch>,
+        replay: ReplayWindow,
+    ) -> Result<Self, StateError> {
         let stores = Multistore::new(&Self::STORES).expect("the list of stores is well formed");
         let mut state = Self {
             stores,
@@ -57,8 +66,8 @@ impl State {
             organisations: BTreeMap::new(),
             created_chains: BTreeMap::new(),
         };
-        state.commit(content);
-        state
+        state.try_commit(content)?;
+        Ok(state)
     }
 
     /// [`Self::restore`] for a height whose block is empty and so changed nothing: the state of the height before is the same,
@@ -83,6 +92,10 @@ impl State {
     }
 
     fn commit(&mut self, stores: BTreeMap<StoreName, Batch>) {
+        self.try_commit(stores).expect("apps write well-formed keys and values");
+    }
+
+    fn try_commit(&mut self, stores: BTreeMap<StoreName, Batch>) -> Result<(), StateError> {
         for (key, value) in stores.get(&ADMIN).into_iter().flatten() {
             let Some(value) = value else { continue };
             // What does not decode has another root than the header says, and is not used.
@@ -96,8 +109,8 @@ impl State {
         }
         let external_roots = BTreeMap::from([(REPLAY, self.replay.root())]);
         let changes = Changes { stores, external_roots };
-        self.app_hash =
-            self.stores.commit(self.height.0, &changes).expect("apps write well-formed keys and values");
+        self.app_hash = self.stores.commit(self.height.0, &changes)?;
+        Ok(())
     }
 
     /// The height after which this is the state.

@@ -2,6 +2,7 @@
 
 use crate::{
     peer::{PeerMessage, Recipients},
+    snapshot::{Snapshot, SnapshotError, SnapshotPart},
     submission::SubmitOutcome,
     worker::{Done, Executed, Job},
 };
@@ -112,6 +113,23 @@ pub enum Effect {
         /// The first height.
         from: Height,
     },
+    /// Send a peer a part of the newest snapshot, or that there is none.
+    ServeSnapshot {
+        /// Whom.
+        peer: Peer,
+        /// Which part.
+        part: SnapshotPart,
+    },
+    /// A snapshot of a peer is none. Tell the operator.
+    SnapshotRefused {
+        /// Whose.
+        peer: Peer,
+        /// Why.
+        error: SnapshotError,
+    },
+    /// A snapshot of another node is this chain's state. This replica does nothing more: store it, and rebuild the chain
+    /// on it.
+    Restore(Arc<Snapshot>),
     /// A block is final and executed: store it, tell subscribers.
     Committed(Box<Committed>),
     /// A block of another validator is invalid. Tell the operator.

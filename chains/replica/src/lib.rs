@@ -30,6 +30,7 @@ mod pool;
 mod replica;
 mod report;
 mod roots;
+mod snapshot;
 mod submission;
 mod sync;
 mod tail;
@@ -41,12 +42,18 @@ pub use block::{BlockError, check_block};
 pub use certificate::{CertificateError, verify_certificate};
 pub use interface::{Committed, Divergence, Effect, Input, Recovered, Step, Ticket};
 pub use limits::{
-    FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SUBMISSIONS_WAITING_MAX,
+    FETCH_BLOCKS_MAX, FETCH_BYTES_MAX, POOL_BYTES_MAX, POOL_TRANSACTIONS_MAX, SNAPSHOT_CHUNK_BYTES_MAX,
+    SNAPSHOT_CHUNKS_MAX, SNAPSHOT_MANIFEST_BYTES_MAX, SNAPSHOT_TRAIL_MAX, SNAPSHOT_WORTH_BLOCKS,
+    SUBMISSIONS_WAITING_MAX,
 };
 pub use memory::{Copies, Memory, note_losses, note_lost_logs};
 pub use peer::{Lane, PeerMessage, PeerTip, Recipients};
 pub use replica::Replica;
 pub use report::Reporter;
+pub use snapshot::{
+    Anchor, Chunk, ChunkSummary, Chunks, InvalidPin, MANIFEST_VERSION, Manifest, Pin, ReplayEntry, SetChange,
+    Snapshot, SnapshotError, SnapshotPart, StateEntry, VerifiedManifest,
+};
 pub use submission::{Refusal, RefusalReason, SubmitOutcome};
 pub use sync::FetchedBlock;
 pub use tail::{

@@ -31,6 +31,28 @@ pub(crate) const GOSSIP_BYTES_MAX: usize = 1 << 20;
 pub(crate) const BODIES_WAITING_MAX: usize = 4;
 /// Bodies kept per peer for heights that are not reached yet.
 pub(crate) const EARLY_BODIES_PER_PEER_MAX: usize = 4;
+/// A chunk of a snapshot is closed when it has so many bytes, give or take its last entry.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 << 10;
+/// Bytes of a chunk that is taken from others.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
+/// Chunks of a snapshot. All of them are in memory when it is checked, as the state is afterwards.
+pub const SNAPSHOT_CHUNKS_MAX: usize = 4_096;
+/// Changes of the validator set that a snapshot's trail may have.
+pub const SNAPSHOT_TRAIL_MAX: usize = 1_024;
+/// Bytes of a manifest; with its frame it fits a message of a link.
+pub const SNAPSHOT_MANIFEST_BYTES_MAX: usize = 8 << 20;
+/// A chain without a block asks for a snapshot if others are so many blocks ahead.
+pub const SNAPSHOT_WORTH_BLOCKS: u64 = 2_000;
+/// How long an answer with a part of a snapshot may take before another peer is asked.
+pub(crate) const SNAPSHOT_TIMEOUT_MS: u64 = 10_000;
+/// Questions for parts of snapshots that nobody answered before blocks are fetched instead.
+pub(crate) const SNAPSHOT_UNANSWERED_MAX: u32 = 6;
 
+const _: () = assert!(
+    SNAPSHOT_CHUNK_BYTES
+        + 2 * (catenary_state::limits::KEY_BYTES_MAX + catenary_state::limits::VALUE_BYTES_MAX)
+        <= SNAPSHOT_CHUNK_BYTES_MAX,
+    "a chunk that is made is taken"
+);
 const _: () = assert!(FETCH_BLOCKS_MAX <= FETCHED_BLOCKS_MAX, "an answer fits the waiting room");
 const _: () = assert!(FETCH_GRACE_MS < FETCH_TIMEOUT_MS, "asking again takes longer than asking");

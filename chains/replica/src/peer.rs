@@ -1,6 +1,9 @@
 //! What the nodes of one chain say to each other.
 
-use crate::sync::FetchedBlock;
+use crate::{
+    snapshot::{Manifest, SnapshotPart},
+    sync::FetchedBlock,
+};
 use catenary_consensus::{Message, Peer, raft};
 use catenary_crypto::Hash;
 use catenary_types::{Block, Height};
@@ -23,6 +26,19 @@ pub enum PeerMessage {
     Fetch(Height),
     /// Answers [`PeerMessage::Fetch`]: consecutive final blocks, none if the sender has none to give.
     Blocks(Vec<FetchedBlock>),
+    /// Asks for a part of the newest snapshot.
+    FetchSnapshot(SnapshotPart),
+    /// Answers [`SnapshotPart::Manifest`]; none if the sender has no snapshot.
+    Manifest(Option<Arc<Manifest>>),
+    /// Answers [`SnapshotPart::Chunk`].
+    Chunk {
+        /// Of the snapshot of this height.
+        height: Height,
+        /// Its number.
+        index: u32,
+        /// The encoded chunk; nothing if the sender no longer has the snapshot.
+        bytes: Vec<u8>,
+    },
 }
 
 /// How far a node is. A claim: nothing follows from it but that it may be worth asking.
@@ -39,7 +55,7 @@ pub struct PeerTip {
 pub enum Lane {
     /// Votes, proposals and bodies.
     Consensus,
-    /// Tips and fetched blocks.
+    /// Tips, fetched blocks and snapshots.
     Sync,
     /// Transactions.
     Gossip,
@@ -55,7 +71,12 @@ impl PeerMessage {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Consensus(_) | Self::Raft(_) | Self::Body(_) => Lane::Consensus,
-            Self::Tip(_) | Self::Fetch(_) | Self::Blocks(_) => Lane::Sync,
+            Self::Tip(_)
+            | Self::Fetch(_)
+            | Self::Blocks(_)
+            | Self::FetchSnapshot(_)
+            | Self::Manifest(_)
+            | Self::Chunk { .. } => Lane::Sync,
             Self::Transactions(_) => Lane::Gossip,
         }
     }

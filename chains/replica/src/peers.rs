@@ -159,6 +159,7 @@ impl Replica {
         self.peers.connected.remove(&peer);
         self.peers.early.remove(&peer);
         self.sync.leave(peer);
+        self.snapshot.leave(peer);
         self.roots.leave(peer);
     }
 
@@ -184,6 +185,9 @@ impl Replica {
             }
             PeerMessage::Fetch(from) => self.serve(peer, from),
             PeerMessage::Blocks(blocks) => self.sync.receive(self.now, peer, self.reached(), blocks),
+            PeerMessage::FetchSnapshot(part) => self.serve_snapshot(peer, part),
+            PeerMessage::Manifest(manifest) => self.receive_manifest(peer, manifest),
+            PeerMessage::Chunk { height, index, bytes } => self.receive_chunk(peer, (height, index), bytes),
             // The shell hands these to consensus.
             PeerMessage::Consensus(_) | PeerMessage::Raft(_) => {}
         }

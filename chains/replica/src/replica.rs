@@ -10,6 +10,7 @@ use crate::{
     pool::Pool,
     report::Reports,
     roots::Roots,
+    snapshot::{SnapshotFetch, SnapshotPart},
     sync::Sync,
     tip::Tip,
     worker::{Done, Executed, Job, Worker},
@@ -34,8 +35,8 @@ enum Phase {
     Deciding { awake: bool },
     /// A decided block is with the worker.
     Executing,
-    /// This node parted from the others and does nothing more.
-    Diverged,
+    /// This node parted from the others, or begins again from a snapshot, and does nothing more.
+    Halted,
 }
 
 /// One chain on one node, but for its state.
@@ -63,6 +64,7 @@ pub struct Replica {
     pub(crate) recollection: Recollection,
     pub(crate) peers: Peers,
     pub(crate) sync: Sync,
+    pub(crate) snapshot: SnapshotFetch,
     pub(crate) reports: Reports,
     pub(crate) roots: Roots,
     pub(crate) step: Step,
@@ -91,6 +93,7 @@ impl Replica {
             recollection: Recollection::default(),
             peers: Peers::default(),
             sync: Sync::default(),
+            snapshot: SnapshotFetch::new(true),
             reports: Reports::default(),
             roots: Roots::default(),
             step: Step::default(),
@@ -102,9 +105,15 @@ impl Replica {
         Self { memory, ..self }
     }
 
+    /// The same; says whether a chain without a block may begin with another node's snapshot.
+    pub fn fetching_snapshots(mut self, fetches: bool) -> Self {
+        self.snapshot = SnapshotFetch::new(fetches);
+        self
+    }
+
     /// Takes one input to its end. `now` is the node's clock.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Step {
-        if self.phase == Phase::Diverged {
+        if self.phase == Phase::Halted {
             return Step::default();
         }
         self.now = now.max(self.now);
@@ -153,7 +162,7 @@ impl Replica {
                 self.rest();
             }
         }
-        if self.phase == Phase::Diverged {
+        if self.phase == Phase::Halted {
             return std::mem::take(&mut self.step);
         }
         self.recollect();
@@ -171,10 +180,13 @@ impl Replica {
                 let heartbeat = self.tip.block.is_some().then(|| self.tip.heartbeat());
                 if self.pool.is_empty() { heartbeat } else { Some(paced) }
             }
-            Phase::Diverged => return None,
+            Phase::Halted => return None,
             Phase::New | Phase::Deciding { awake: true } | Phase::Executing => None,
         };
-        let sync = self.sync.deadline(self.reached());
+        let sync = match self.snapshot.is_under_way() {
+            true => self.snapshot.deadline(),
+            false => self.sync.deadline(self.reached()),
+        };
         [work, sync, self.peers.deadline(&self.pool)].into_iter().flatten().min()
     }
 
@@ -196,7 +208,7 @@ impl Replica {
 
     /// Whether this node waits for a decision that it has reason to expect.
     pub fn is_working(&self) -> bool {
-        !matches!(self.phase, Phase::New | Phase::Diverged | Phase::Deciding { awake: false })
+        !matches!(self.phase, Phase::New | Phase::Halted | Phase::Deciding { awake: false })
     }
 
     /// Asserts what must hold between steps.
@@ -416,7 +428,11 @@ impl Replica {
             let (certificate, time) = (fetched.certificate, fetched.block.header.time);
             self.consensus(ConsensusInput::Synced { peer, certificate, time });
         }
-        if self.phase != Phase::New
+        if self.phase == Phase::New {
+            return;
+        }
+        self.fetch_snapshot();
+        if !self.snapshot.is_under_way()
             && let Some((peer, from)) = self.sync.ask(self.now, self.reached())
         {
             self.send(Recipients::One(peer), PeerMessage::Fetch(from));
@@ -458,12 +474,16 @@ impl Replica {
         self.step.effects.push(Effect::Serve { peer, from });
     }
 
+    pub(crate) fn serve_snapshot(&mut self, peer: Peer, part: SnapshotPart) {
+        self.step.effects.push(Effect::ServeSnapshot { peer, part });
+    }
+
     pub(crate) fn reject(&mut self, value: ValueId, reason: String) {
         self.step.effects.push(Effect::Rejected { value, reason });
     }
 
     pub(crate) fn halt(&mut self) {
-        self.phase = Phase::Diverged;
+        self.phase = Phase::Halted;
     }
 
     pub(crate) fn verdict(&mut self, block: &Block, verdict: Verdict, origin: Origin) {
@@ -500,6 +520,8 @@ impl Replica {
                 self.checked(block, value, result);
             }
             Done::Executed(executed) => self.executed(*executed),
+            Done::ManifestChecked { peer, result } => self.manifest_checked(peer, result),
+            Done::SnapshotChecked { peer, result } => self.snapshot_checked(peer, result),
         }
     }
 
@@ -516,7 +538,7 @@ impl Replica {
         let pool = self.pool.len();
         self.step.effects.push(Effect::Committed(Box::new(Committed { executed, pool })));
         self.compare_roots();
-        if self.phase != Phase::Diverged {
+        if self.phase != Phase::Halted {
             self.start_height();
         }
     }

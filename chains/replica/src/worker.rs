@@ -7,10 +7,11 @@ use crate::{
     certificate::verify_certificate,
     limits::POOL_TRANSACTIONS_MAX,
     pool::{Room, Waiting},
+    snapshot::{Anchor, Manifest, Snapshot, SnapshotError, VerifiedManifest},
     submission::{Refusal, RefusalReason},
     tip::Tip,
 };
-use catenary_consensus::{Decision, ValueId};
+use catenary_consensus::{Decision, Peer, ValueId};
 use catenary_crypto::{Hash, sha256};
 use catenary_ledger::{
     BlockContext, Executed as LedgerExecuted, Inadmissible, Ledger, Reason, ReplayChange, ReplayWindow,
@@ -67,6 +68,24 @@ pub enum Job {
         /// Its decision.
         decision: Decision,
     },
+    /// Judge the manifest of a snapshot that a peer sent.
+    CheckManifest {
+        /// Who.
+        peer: Peer,
+        /// What.
+        manifest: Arc<Manifest>,
+        /// The genesis.
+        anchor: Box<Anchor>,
+    },
+    /// Judge the content of a snapshot.
+    CheckSnapshot {
+        /// Whose.
+        peer: Peer,
+        /// What is in it.
+        manifest: Arc<VerifiedManifest>,
+        /// All of its chunks.
+        chunks: Vec<Vec<u8>>,
+    },
 }
 
 /// Outcome of a [`Job`].
@@ -98,6 +117,20 @@ pub enum Done {
     },
     /// Of [`Job::Execute`].
     Executed(Box<Executed>),
+    /// Of [`Job::CheckManifest`].
+    ManifestChecked {
+        /// Who sent it.
+        peer: Peer,
+        /// The manifest, or what is wrong with it.
+        result: Result<Arc<VerifiedManifest>, SnapshotError>,
+    },
+    /// Of [`Job::CheckSnapshot`].
+    SnapshotChecked {
+        /// Who sent it.
+        peer: Peer,
+        /// The snapshot, or what is wrong with it.
+        result: Result<Arc<Snapshot>, SnapshotError>,
+    },
 }
 
 /// Answers to a submission, one per envelope.
@@ -199,6 +232,20 @@ impl Worker {
         Self { ledger, state, tip, recent, verified: BTreeSet::new(), since_checkpoint }
     }
 
+    /// A worker on the state of a snapshot, which no checkpoint holds yet.
+    pub fn on_snapshot(ledger: Ledger, state: State, tip: Tip) -> Self {
+        // Where these transactions are the snapshot does not say: no block of theirs is here.
+        let unknown = (TxId(Hash::default()), Height(0));
+        let entered = state.replay().entries();
+        let since_checkpoint = Checkpoint {
+            height: state.height(),
+            changes: state.content(),
+            entered: entered.map(|(minute, id)| (minute, id.0, id.1, unknown.0, unknown.1)).collect(),
+            ..Checkpoint::default()
+        };
+        Self { since_checkpoint, ..Self::new(ledger, state, tip, BTreeMap::new()) }
+    }
+
     /// The state after the newest final block.
     pub fn state(&self) -> &State {
         &self.state
@@ -234,6 +281,13 @@ impl Worker {
             Job::Execute { block, decision } => {
                 let executed = self.execute(block, decision.certificate);
                 Done::Executed(Box::new(executed.expect("a decided block was judged valid")))
+            }
+            Job::CheckManifest { peer, manifest, anchor } => {
+                let verified = Arc::unwrap_or_clone(manifest).verify(&anchor, None);
+                Done::ManifestChecked { peer, result: verified.map(Arc::new) }
+            }
+            Job::CheckSnapshot { peer, manifest, chunks } => {
+                Done::SnapshotChecked { peer, result: manifest.with(chunks).map(Arc::new) }
             }
         }
     }

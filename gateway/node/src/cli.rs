@@ -8,6 +8,7 @@ use crate::{
     debug::{self, DebugCommand},
     demo::{self, Links, Options, Silence, parse_freeze},
     node, operate, pki,
+    snapshot::{self, SnapshotCommand},
     testnet::{self, Testnet},
     validators::{self, ValidatorsCommand},
 };
@@ -66,6 +67,9 @@ enum Command {
     /// Look after chains.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Make, list, verify and restore snapshots of a chain.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Let a validator vote again that lost both copies of what it signed, and whom no other validator can tell.
     ResumeVoting(ResumeVotingArgs),
     /// Look into, mend and copy the data folder of a node that does not run.
@@ -358,6 +362,7 @@ pub fn main() -> ExitCode {
         Command::Verify(VerifyArgs { orders, months, evidence }) => {
             run_verify(orders.as_deref(), months, &evidence)
         }
+        Command::Snapshot(command) => done(snapshot::run(&command)),
         Command::ResumeVoting(args) => run_resume_voting(&args),
         Command::Debug(command) => debug::run(&command),
         Command::Testnet(args) => run_testnet(args),

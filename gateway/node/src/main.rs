@@ -22,6 +22,7 @@ mod pki;
 mod processes;
 mod serve;
 mod setup;
+mod snapshot;
 mod submitter;
 mod testnet;
 mod validators;

@@ -20,6 +20,7 @@ use crate::{
 use anyhow::{Context as _, Result, ensure};
 use catenary_crypto::{PublicKey, SigningKey};
 use catenary_links::peers::NodeName;
+use catenary_system::SnapshotPolicy;
 use catenary_types::{
     ChainName, Committee, Genesis, GenesisAccount, GenesisRoots, Message, Organisation, Parameters, Role,
     Timestamp, Validator,
@@ -227,6 +228,9 @@ fn node_file(
             validator_key: Some("keys/validator.key".into()),
             registry,
             disk_reserve_mib: disk_reserve_mib(),
+            snapshot_every_blocks: SnapshotPolicy::default().every_blocks,
+            snapshots_kept: SnapshotPolicy::default().keep,
+            begin_with_snapshot: SnapshotPolicy::default().begin,
         },
         peers: PeersSection {
             listen: peers,

@@ -59,12 +59,13 @@ const FOUR: &[&str] = &["--validators", "4"];
 const STALLED: &[&str] = &["--validators", "4", "--silence", "2", "--for", "3s"];
 const LOSSY: &[&str] = &["--validators", "4", "--link-loss", "10%"];
 
-/// Every failpoint is reached in some run of the demo, but for those of Raft logs: `e2e/raft.rs` has nodes die there.
+/// Every failpoint is reached in some run of the demo, but for those of Raft logs and those that need a chain of thousands of
+/// blocks: nodes die there in `e2e/raft.rs` and `e2e/snapshot.rs`.
 fn way(point: Failpoint) -> Option<Way> {
     use Before::{Crash, DamagedLog, LostNode, Nothing, TornTails};
     use Failpoint as P;
     let (arguments, before, times_min) = match point {
-        P::AppendRaft | P::RaftDurable => return None,
+        P::AppendRaft | P::RaftDurable | P::SnapshotFlushed | P::SnapshotNamed => return None,
         P::AppendFlushed => (FOUR, Crash, 10),
         P::AppendTimeout => (LOSSY, Nothing, 10),
         P::AppendPolka => (LOSSY, Nothing, 1),

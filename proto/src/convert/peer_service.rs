@@ -7,7 +7,9 @@ use catenary_consensus::{
     RoundSignature, SignedProposal, SignedVote, ValueId, Vote,
 };
 use catenary_crypto::Signature;
-use catenary_replica::{FETCH_BLOCKS_MAX, FetchedBlock, PeerMessage, PeerTip};
+use catenary_replica::{
+    FETCH_BLOCKS_MAX, FetchedBlock, Manifest, PeerMessage, PeerTip, SNAPSHOT_CHUNK_BYTES_MAX, SnapshotPart,
+};
 use catenary_types::{
     Address, Block, Height, Message as _, Timestamp, VoteKind,
     limits::{BLOCK_ENVELOPES_MAX, VALIDATORS_MAX},
@@ -33,6 +35,21 @@ impl From<&PeerMessage> for Wire {
             PeerMessage::Fetch(from) => Self::Fetch(peer::Fetch { from_height: from.0 }),
             PeerMessage::Blocks(blocks) => {
                 Self::Blocks(peer::Blocks { blocks: blocks.iter().map(Into::into).collect() })
+            }
+            PeerMessage::FetchSnapshot(SnapshotPart::Manifest) => {
+                Self::FetchSnapshot(peer::FetchSnapshot { chunk: None })
+            }
+            PeerMessage::FetchSnapshot(SnapshotPart::Chunk { height, index }) => {
+                let name = peer::SnapshotChunkName { height: height.0, index: *index };
+                Self::FetchSnapshot(peer::FetchSnapshot { chunk: Some(name) })
+            }
+            PeerMessage::Manifest(manifest) => {
+                let manifest = manifest.as_ref().map(|manifest| manifest.encode()).unwrap_or_default();
+                Self::SnapshotManifest(peer::SnapshotManifest { manifest })
+            }
+            PeerMessage::Chunk { height, index, bytes } => {
+                let name = peer::SnapshotChunkName { height: height.0, index: *index };
+                Self::SnapshotChunk(peer::SnapshotChunk { name: Some(name), chunk: bytes.clone() })
             }
         }
     }
@@ -63,6 +80,26 @@ impl TryFrom<Wire> for PeerMessage {
             Wire::Blocks(peer::Blocks { blocks }) => {
                 at_most("blocks.blocks", FETCH_BLOCKS_MAX, &blocks)?;
                 Self::Blocks(blocks.iter().map(TryInto::try_into).collect::<Result<_, _>>()?)
+            }
+            Wire::FetchSnapshot(fetch) => {
+                let part = fetch.chunk.map_or(SnapshotPart::Manifest, |name| SnapshotPart::Chunk {
+                    height: Height(name.height),
+                    index: name.index,
+                });
+                Self::FetchSnapshot(part)
+            }
+            Wire::SnapshotManifest(peer::SnapshotManifest { manifest }) if manifest.is_empty() => {
+                Self::Manifest(None)
+            }
+            Wire::SnapshotManifest(peer::SnapshotManifest { manifest }) => {
+                let read = Manifest::read(&manifest);
+                let malformed = |error| Malformed::new("snapshot_manifest.manifest", error);
+                Self::Manifest(Some(Arc::new(read.map_err(malformed)?)))
+            }
+            Wire::SnapshotChunk(peer::SnapshotChunk { name, chunk }) => {
+                at_most("snapshot_chunk.chunk", SNAPSHOT_CHUNK_BYTES_MAX, &chunk)?;
+                let name = required("snapshot_chunk.name", name)?;
+                Self::Chunk { height: Height(name.height), index: name.index, bytes: chunk }
             }
         })
     }

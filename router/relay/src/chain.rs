@@ -225,6 +225,16 @@ impl ChainView {
         }
     }
 
+    /// There is nothing to hear below a height.
+    pub(crate) fn begins(&mut self, now: Timestamp, oldest: Height) {
+        if oldest <= self.next {
+            // Nothing new, so asking at once would go on for ever.
+            return self.disconnected(now);
+        }
+        self.next = oldest;
+        self.stream = Stream::Down { retry_at: now };
+    }
+
     /// Reads the chain again from the start; what is known stays, since hearing an event twice does no harm.
     pub(crate) fn rescan(&mut self, now: Timestamp) {
         self.next = Height(1);
@@ -249,5 +259,36 @@ impl ChainView {
             "recent headers are in order"
         );
         assert!(self.next >= Height(1), "heights start at 1");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use catenary_crypto::SigningKey;
+    use catenary_types::AccountId;
+
+    #[test]
+    fn what_is_not_there_is_not_asked_for_again() {
+        let mut view = ChainView::new(ChainConfig {
+            chain_id: "berka-0123456789abcdef-1".parse().unwrap(),
+            account: AccountId([1; 20]),
+            key: Arc::new(SigningKey::from_seed(&[1; 32])),
+            from: Height(1),
+        });
+        let now = Timestamp(1_000);
+        assert_eq!(view.tend(now), Some(Height(1)));
+        view.begins(now, Height(8));
+        assert_eq!(view.tend(now), Some(Height(8)));
+        // The same answer to that is none: it waits a while.
+        view.begins(now, Height(8));
+        assert_eq!(view.tend(now), None);
+        assert_eq!(view.tend(view.stream_deadline()), Some(Height(8)));
+        view.subscribed(Height(9));
+        view.rescan(now);
+        assert_eq!(view.tend(now), Some(Height(1)));
+        view.begins(now, Height(8));
+        assert_eq!(view.tend(now), Some(Height(8)));
+        view.check_invariants();
     }
 }

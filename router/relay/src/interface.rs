@@ -101,6 +101,14 @@ pub enum Input {
         /// The block.
         block: SharedBlock,
     },
+    /// A stream could not begin: whoever was asked has no blocks below this height. What was sent in them is left to other
+    /// relays.
+    Begins {
+        /// Which chain.
+        chain: ChainIndex,
+        /// The first block that there is.
+        oldest: Height,
+    },
     /// A stream ended or could not begin.
     Disconnected {
         /// Which chain.

@@ -1,6 +1,9 @@
 //! What a stock library read from another node, as domain types: refused or understood, and the same on the way back.
 
-use crate::{input::Input, samples::messages};
+use crate::{
+    input::Input,
+    samples::{messages, unhex},
+};
 use catenary_proto::{
     Fault, Malformed, admin, api, asset, gateway_error, ledger, packet, peer, tendermint, transfer,
 };
@@ -11,8 +14,8 @@ use catenary_relay::{
         TransferView,
     },
 };
-use catenary_replica::PeerMessage;
-use catenary_types::AccountId;
+use catenary_replica::{Anchor, Chunk, Manifest, PeerMessage};
+use catenary_types::{AccountId, Genesis, Message as _};
 use prost::Message;
 use std::fmt::Debug;
 use tonic::{Code, Status};
@@ -70,6 +73,31 @@ pub fn views(data: &[u8]) {
     stable::<api::SubmitResult, SubmitOutcome>(data);
     requests(data);
     frames(data);
+    snapshots(data);
+}
+
+/// What stands in the files of a snapshot that another node sends.
+fn snapshots(data: &[u8]) {
+    let [manifest, _, genesis] = committed_snapshot();
+    if let Ok(read) = Manifest::read(data) {
+        assert_eq!(read.encode(), data);
+        let genesis = Genesis::decode(&genesis).expect("a committed genesis");
+        let anchor = Anchor::of(&genesis).expect("the genesis of a chain");
+        // Whatever was changed: what its chain's members signed is what it proves.
+        if let Ok(verified) = read.verify(&anchor, None) {
+            let signed = Manifest::read(&manifest).expect("a committed manifest");
+            assert_eq!(verified.manifest().after.header, signed.after.header);
+        }
+    }
+    if let Ok(chunk) = Chunk::decode(data) {
+        assert_eq!(chunk.encode(), data);
+    }
+}
+
+/// Manifest, chunk and genesis.
+fn committed_snapshot() -> [Vec<u8>; 3] {
+    let mut lines = include_str!("../../../chains/replica/tests/fixtures/snapshot.hex").lines().map(unhex);
+    std::array::from_fn(|_| lines.next().expect("a manifest, a chunk and a genesis"))
 }
 
 /// What other nodes say.
@@ -134,6 +162,8 @@ fn frame_samples(block: &[u8], certificate: Option<&tendermint::types::Commit>) 
     let entry = peer::RoundSignature { kind: 2, value, validator, signature };
     let round = peer::RoundCertificate { height: 7, round: 1, kind: 1, signatures: vec![entry] };
     let fetched = peer::CertifiedBlock { block: block.to_vec(), certificate: certificate.cloned() };
+    let name = peer::SnapshotChunkName { height: 8, index: 0 };
+    let [manifest, chunk, _] = committed_snapshot();
     let messages = [
         M::Vote(vote),
         M::Proposal(proposal),
@@ -141,6 +171,9 @@ fn frame_samples(block: &[u8], certificate: Option<&tendermint::types::Commit>) 
         M::Body(block.to_vec()),
         M::Tip(peer::Tip { height: 7, app_hash: hash }),
         M::Blocks(peer::Blocks { blocks: vec![fetched] }),
+        M::FetchSnapshot(peer::FetchSnapshot { chunk: Some(name) }),
+        M::SnapshotManifest(peer::SnapshotManifest { manifest }),
+        M::SnapshotChunk(peer::SnapshotChunk { name: Some(name), chunk }),
     ];
     let frame = |message| peer::Frame { chain: "a-0123456789abcdef-1".into(), message: Some(message) };
     messages.into_iter().map(|message| frame(message).encode_to_vec()).collect()
@@ -158,6 +191,7 @@ pub fn samples() -> Vec<Vec<u8>> {
     let receipt = ledger::Receipt::decode(&*of("catenary.ledger.v1.Receipt")).ok();
     let block = ledger::Block::decode(&*of("catenary.ledger.v1.Block")).ok();
     let certificate = signed.clone().and_then(|signed| signed.commit);
+    samples.extend(committed_snapshot());
     samples.extend(frame_samples(&of("catenary.ledger.v1.Block"), certificate.as_ref()));
     let header = api::HeaderView { signed: signed.clone(), validators: validators.clone() };
     let receipts: Vec<_> = receipt.clone().into_iter().collect();

@@ -8,7 +8,7 @@ use crate::{
 use catenary_consensus::{Peer, Timeouts};
 use catenary_crypto::Hash;
 use catenary_replica::{
-    Effect, FetchedBlock, Input as ReplicaInput, PeerMessage, PeerTip, Recovered, Replica,
+    Effect, FetchedBlock, Input as ReplicaInput, PeerMessage, PeerTip, Recovered, Replica, SnapshotPart,
 };
 use catenary_types::{Block, Height, Message, Timestamp};
 use std::{cell::RefCell, sync::Arc};
@@ -52,7 +52,7 @@ pub fn node_messages(data: &[u8]) {
 }
 
 fn peer_message(world: &World, input: &mut Input<'_>) -> PeerMessage {
-    match input.byte() % 5 {
+    match input.byte() % 8 {
         0 => PeerMessage::Body(Arc::new(any_block(world, input))),
         1 => {
             let envelope = |input: &mut Input<'_>| {
@@ -63,6 +63,16 @@ fn peer_message(world: &World, input: &mut Input<'_>) -> PeerMessage {
         }
         2 => PeerMessage::Tip(PeerTip { height: Height(input.number()), app_hash: Hash([input.byte(); 32]) }),
         3 => PeerMessage::Fetch(Height(input.number())),
+        4 => PeerMessage::FetchSnapshot(SnapshotPart::Chunk {
+            height: Height(input.number()),
+            index: u32::from(input.byte()),
+        }),
+        5 => PeerMessage::Manifest(None),
+        6 => PeerMessage::Chunk {
+            height: Height(input.number()),
+            index: u32::from(input.byte()),
+            bytes: vec![input.byte(); input.below(3)],
+        },
         _ => {
             let fetched = |input: &mut Input<'_>| {
                 let block = any_block(world, input);
@@ -104,11 +114,15 @@ fn feed(world: &mut World, replica: &mut Replica, now: Timestamp, input: Replica
         for effect in step.effects {
             match effect {
                 Effect::Work(job) => inputs.push(ReplicaInput::Done(world.worker.run(job))),
-                Effect::Committed(_) | Effect::Diverged(_) => panic!("one peer led to {effect:?}"),
+                Effect::Committed(_) | Effect::Diverged(_) | Effect::Restore(_) => {
+                    panic!("one peer led to {effect:?}")
+                }
                 Effect::Consensus(_)
                 | Effect::Reply { .. }
                 | Effect::Send { .. }
                 | Effect::Serve { .. }
+                | Effect::ServeSnapshot { .. }
+                | Effect::SnapshotRefused { .. }
                 | Effect::Rejected { .. } => {}
             }
         }

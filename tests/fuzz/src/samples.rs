@@ -24,7 +24,8 @@ pub fn scripts() -> Vec<Vec<u8>> {
     (0..SCRIPTS).map(|seed| Cases::new(seed).bytes(8 << (seed % 4))).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// The bytes of a line of hex.
+pub fn unhex(text: &str) -> Vec<u8> {
     let pairs = text.trim().as_bytes().chunks(2);
     let byte = |pair: &[u8]| {
         let digits = std::str::from_utf8(pair).expect("fixtures are ASCII");

@@ -5,7 +5,7 @@ use catenary_platform::{Platform, Turns};
 use catenary_runtime::{ChainDefinition, Router};
 use catenary_sim::{router, setup};
 use catenary_store::{DataDir, index::Engine};
-use catenary_system::{Node, NodeConfig};
+use catenary_system::{Node, NodeConfig, SnapshotPolicy};
 use catenary_types::Timestamp;
 use rand::{Rng, rngs::StdRng, seq::SliceRandom};
 use std::{collections::BTreeMap, fs, rc::Rc, sync::Arc, time::Duration};
@@ -173,6 +173,7 @@ impl World {
             is_new,
         };
         NodeConfig {
+            snapshots: SnapshotPolicy { every_blocks: 40, keep: 2, begin: true },
             data: DataDir::open(self.folder(number)).expect("the last life was seen to have left it"),
             chains: (0..self.chains()).map(definition).collect(),
             engine: Engine::default(),

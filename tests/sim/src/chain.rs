@@ -12,8 +12,8 @@ use catenary_ledger::Ledger;
 use catenary_relay::gateway::{FinalBlock, SharedBlock};
 use catenary_replica::{
     Copies, Done, Effect, Executed, FETCH_BLOCKS_MAX, FetchedBlock, Input, Job, Memory, PeerMessage,
-    Recipients, Replica, Reporter, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record, consensus_part,
-    consensus_record, flushed_record, from_consensus,
+    Recipients, Replica, Reporter, SnapshotPart, SubmitOutcome, Tail, Ticket, Tip, Worker, body_record,
+    consensus_part, consensus_record, flushed_record, from_consensus,
 };
 use catenary_types::{Address, Block, Certificate, ChainId, Genesis, Height, Message as _, Timestamp};
 use std::{
@@ -341,7 +341,17 @@ impl Chain {
                     out.push(Out::Send(to, message));
                 }
                 Effect::Serve { peer, from } => out.push(Out::Later(Local::Served(peer, from))),
-                Effect::Committed(_) | Effect::Rejected { .. } => {}
+                Effect::ServeSnapshot { peer, part } => {
+                    let none = match part {
+                        SnapshotPart::Manifest => PeerMessage::Manifest(None),
+                        SnapshotPart::Chunk { height, index } => {
+                            PeerMessage::Chunk { height, index, bytes: Vec::new() }
+                        }
+                    };
+                    out.push(Out::Send(Recipients::One(peer), none));
+                }
+                Effect::Restore(_) => out.push(Out::Broken("a snapshot that nobody has".into())),
+                Effect::Committed(_) | Effect::Rejected { .. } | Effect::SnapshotRefused { .. } => {}
                 Effect::Diverged(divergence) => out.push(Out::Broken(divergence.to_string())),
             }
         }

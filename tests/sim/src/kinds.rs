@@ -157,6 +157,9 @@ pub fn of_replica(effect: &ReplicaEffect) -> &'static str {
         ReplicaEffect::Reply { .. } => "effect: reply",
         ReplicaEffect::Send { .. } => "effect: send",
         ReplicaEffect::Serve { .. } => "effect: serve blocks",
+        ReplicaEffect::ServeSnapshot { .. } => "effect: serve a snapshot",
+        ReplicaEffect::SnapshotRefused { .. } => "effect: snapshot refused",
+        ReplicaEffect::Restore(_) => "effect: begin with a snapshot",
         ReplicaEffect::Committed(_) => "effect: committed",
         ReplicaEffect::Rejected { .. } => "effect: block rejected",
         ReplicaEffect::Diverged(_) => "effect: diverged",
@@ -195,6 +198,8 @@ pub fn of_done(done: &Done) -> Vec<&'static str> {
         | Done::Checked { .. }
         | Done::Reviewed(_)
         | Done::Assembled { .. }
+        | Done::ManifestChecked { .. }
+        | Done::SnapshotChecked { .. }
         | Done::Executed(_) => Vec::new(),
     }
 }

@@ -166,7 +166,10 @@ impl Liar<'_> {
             | PeerMessage::Raft(_)
             | PeerMessage::Body(_)
             | PeerMessage::Transactions(_)
-            | PeerMessage::Fetch(_) => return false,
+            | PeerMessage::Fetch(_)
+            | PeerMessage::FetchSnapshot(_)
+            | PeerMessage::Manifest(_)
+            | PeerMessage::Chunk { .. } => return false,
         }
         true
     }
@@ -224,6 +227,13 @@ pub fn corrupt(message: &mut PeerMessage, rng: &mut StdRng) {
         }
         PeerMessage::Tip(tip) => tip.height.0 ^= u64::from(bit),
         PeerMessage::Fetch(height) => height.0 ^= u64::from(bit),
+        // No node of a simulation has a snapshot.
+        PeerMessage::FetchSnapshot(_) | PeerMessage::Manifest(_) => {}
+        PeerMessage::Chunk { bytes, .. } => {
+            if let Some(byte) = bytes.last_mut() {
+                *byte ^= bit;
+            }
+        }
         PeerMessage::Blocks(blocks) => {
             if let Some(fetched) = blocks.first_mut() {
                 fetched.certificate.round ^= u32::from(bit);

@@ -9,6 +9,7 @@ use crate::{
     meter::ChainMeter,
     peer::PeerLinks,
     reader::Reader,
+    snapshot::{ChainSnapshots, TakeError},
     supervisor::Watch,
     suspect::Suspect,
     timer::Timer,
@@ -19,7 +20,10 @@ use catenary_consensus::Peer;
 use catenary_platform::Platform;
 use catenary_relay::query::{Activity, ChainStatus};
 use catenary_replica::{Done, Input, Recovered, Replica, Step, SubmitOutcome, Ticket};
-use catenary_store::failpoint::{Failpoint, reached};
+use catenary_store::{
+    ChainDir,
+    failpoint::{Failpoint, reached},
+};
 use catenary_types::Height;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +52,8 @@ pub(crate) enum ChainMessage {
     CheckpointWritten(Result<(), String>),
     /// The index is at this height, and nothing is being written.
     Checkpointed(Height),
+    /// A snapshot was taken of the index, or could not be.
+    SnapshotTaken(Result<Height, TakeError>),
     /// The storage of this chain failed.
     Failed(String),
     /// Others have another state than this one.
@@ -73,6 +79,11 @@ pub(crate) struct ChainActor {
     pub(super) meter: Arc<ChainMeter>,
     /// Peers whose request for blocks is being answered; each gets one answer at a time.
     pub(super) serving: BTreeSet<Peer>,
+    /// The same for parts of snapshots.
+    pub(super) serving_snapshot: BTreeSet<Peer>,
+    pub(super) snapshots: ChainSnapshots,
+    /// Where a snapshot of another node goes.
+    pub(super) dir: ChainDir,
     pub(super) replies: BTreeMap<Ticket, oneshot::Sender<Vec<SubmitOutcome>>>,
     pub(super) next_ticket: Ticket,
     pub(super) pool: usize,
@@ -94,6 +105,8 @@ pub(crate) struct ChainParts {
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) peers: Vec<Peer>,
     pub(crate) reader: Reader,
+    pub(crate) snapshots: ChainSnapshots,
+    pub(crate) dir: ChainDir,
     pub(crate) view: GroupView,
     pub(crate) meter: Arc<ChainMeter>,
     pub(crate) watch: Watch,
@@ -114,6 +127,9 @@ impl ChainActor {
             view: parts.view,
             meter: parts.meter,
             serving: BTreeSet::new(),
+            serving_snapshot: BTreeSet::new(),
+            snapshots: parts.snapshots,
+            dir: parts.dir,
             replies: BTreeMap::new(),
             next_ticket: 0,
             pool: 0,
@@ -230,9 +246,8 @@ impl Handler<ChainMessage> for ChainActor {
             }
             ChainMessage::Replica(input) => self.take_step(*input, ctx),
             ChainMessage::Done(done) => self.take_step(Input::Done(*done), ctx),
-            ChainMessage::CheckpointWritten(Ok(())) => {
-                let _ = self.lane.run(Host::checkpoint_written);
-            }
+            ChainMessage::CheckpointWritten(Ok(())) => self.checkpoint_written(ctx),
+            ChainMessage::SnapshotTaken(result) => self.snapshot_taken(result),
             ChainMessage::Checkpointed(height) => self.checkpointed = Some(height),
             ChainMessage::CheckpointWritten(Err(reason)) | ChainMessage::Failed(reason) => {
                 self.fail(reason, ctx)

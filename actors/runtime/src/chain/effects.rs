@@ -35,6 +35,18 @@ impl ChainActor {
                 self.serve(peer, from, ctx);
                 Ok(())
             }
+            Effect::ServeSnapshot { peer, part } => {
+                self.serve_snapshot(peer, part, ctx);
+                Ok(())
+            }
+            Effect::SnapshotRefused { peer, error } => {
+                tracing::warn!(chain = %self.replica.tip().chain_id, ?peer, %error, "a peer's snapshot is refused");
+                Ok(())
+            }
+            Effect::Restore(snapshot) => {
+                self.restore(snapshot, ctx);
+                Ok(())
+            }
             Effect::Committed(committed) => {
                 self.pool = committed.pool;
                 tracing::debug!(

@@ -172,8 +172,9 @@ impl ChainMailbox {
         let running = self.slot.running()?;
         let newest = running.feed.tip();
         let requested = height.unwrap_or(newest);
-        if requested > newest || requested == Height(0) {
-            return Err(GatewayError::Height { requested, oldest: Height(1), newest });
+        let oldest = running.reader.oldest();
+        if requested > newest || requested < oldest {
+            return Err(GatewayError::Height { requested, oldest, newest });
         }
         let block = running.feed.block(requested).await?;
         Ok(HeaderView { signed: block.signed.clone(), validators: block.validators.clone() })
@@ -309,8 +310,13 @@ impl ChainClient for ChainMailbox {
     }
 
     async fn final_blocks(&self, from: Height) -> Reply<BlockStream> {
-        let tip = self.slot.running()?.feed.tip();
-        let first = Some((self.clone(), from.max(Height(1))));
+        let running = self.slot.running()?;
+        let (oldest, tip, from) = (running.reader.oldest(), running.feed.tip(), from.max(Height(1)));
+        drop(running);
+        if from < oldest {
+            return Err(GatewayError::Height { requested: from, oldest, newest: tip });
+        }
+        let first = Some((self.clone(), from));
         // An error is the last item.
         let blocks = futures::stream::unfold(first, async |next| {
             let (mailbox, height) = next?;

@@ -7,6 +7,7 @@ mod actor;
 mod effects;
 mod mailbox;
 mod slots;
+mod snapshots;
 
 pub(crate) use actor::{ChainActor, ChainMessage, ChainParts};
 pub(crate) use mailbox::Running;

@@ -4,10 +4,9 @@ use super::CHECKPOINT_BLOCKS;
 use crate::{
     book::Book,
     journal::chain_tag,
-    recovery::{OpenChainError, decode, worker_from_genesis},
+    recovery::{OpenChainError, base_of, begin, decode, identity_of},
     repair,
 };
-use catenary_journal::block_log::Identity;
 use catenary_ledger::Ledger;
 use catenary_replica::Worker;
 use catenary_store::{
@@ -25,29 +24,30 @@ pub fn rebuild_index(
     dir: &ChainDir,
     index: &Index,
 ) -> Result<Height, OpenChainError> {
-    let mut worker = worker_from_genesis(genesis, ledger)?;
+    let base = base_of(genesis, dir)?;
+    let mut worker = begin(genesis, ledger, None, base.as_ref())?;
     let (chain_id, tag) = (worker.tip().chain_id.clone(), chain_tag(&worker.tip().chain_id));
-    let (log, report) =
-        BlockLog::read_only(&dir.blocks(), Identity::new(chain_id.as_str(), genesis.hash())?)?;
+    let base_height = worker.tip().height;
+    let (log, report) = BlockLog::read_only(&dir.blocks(), identity_of(genesis, base.as_ref())?)?;
     if !report.is_clean() {
         return Err(OpenChainError::LogDamaged { chain_id, detail: report.to_string() });
     }
     index.delete_space(tag)?;
-    let book = Book::new(index.space(tag)?);
+    let book = Book::new(index.space(tag)?, base_height);
     let newest = log.written_height();
-    for entry in log.iter(1) {
+    for entry in log.iter(base_height.0 + 1) {
         let (block, certificate) = decode(&entry?)?;
         let height = block.header.height.0;
         // No header names the state after the newest block yet, unless it is empty: a checkpoint of it would not be believed.
         let last_named = height == newest && !block.envelopes.is_empty();
         if last_named || height.is_multiple_of(CHECKPOINT_BLOCKS) {
-            checkpoint(&mut worker, &book)?;
+            checkpoint(&mut worker, (&book, base_height))?;
         }
         let executed = worker.replay(block, certificate)?;
         if !last_named {
             book.enter(&executed).map_err(OpenChainError::Decode)?;
             if height == newest {
-                checkpoint(&mut worker, &book)?;
+                checkpoint(&mut worker, (&book, base_height))?;
             }
         }
     }
@@ -55,8 +55,8 @@ pub fn rebuild_index(
     Ok(worker.tip().height)
 }
 
-fn checkpoint(worker: &mut Worker, book: &Book) -> Result<(), OpenChainError> {
-    if worker.tip().height == Height(0) {
+fn checkpoint(worker: &mut Worker, (book, base): (&Book, Height)) -> Result<(), OpenChainError> {
+    if worker.tip().height == base {
         return Ok(());
     }
     let batch = book.checkpoint(&worker.take_checkpoint()).map_err(OpenChainError::Decode)?;
@@ -74,7 +74,11 @@ pub fn roll_back(
     to: Height,
 ) -> Result<String, OpenChainError> {
     let chain_id = genesis.chain_id().map_err(catenary_ledger::GenesisError::from)?;
-    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let base = base_of(genesis, dir)?;
+    let identity = identity_of(genesis, base.as_ref())?;
+    if base.as_ref().is_some_and(|base| to < base.height()) {
+        return Err(OpenChainError::Repair("the chain begins with a snapshot of a later height".into()));
+    }
     let (log, report) = BlockLog::read_only(&dir.blocks(), identity.clone())?;
     if report
         .damage

@@ -4,11 +4,10 @@ use crate::{
     book::{Book, Entries, Meta, Place, Transfer, entries_of, key},
     journal::chain_tag,
     reader::Reader,
-    recovery::{Checkpointed, OpenChainError, checkpointed, decode, worker_from_genesis},
+    recovery::{Checkpointed, OpenChainError, base_of, begin, checkpointed, decode, identity_of},
     suspect::{Finding, Suspect},
 };
 use catenary_crypto::Hash;
-use catenary_journal::block_log::Identity;
 use catenary_ledger::Ledger;
 use catenary_replica::{Executed, Worker};
 use catenary_store::{
@@ -75,16 +74,18 @@ pub fn verify_chain(
     dir: &ChainDir,
     index: Option<&Index>,
 ) -> Result<VerifiedChain, OpenChainError> {
-    let mut worker = worker_from_genesis(genesis, ledger)?;
-    let chain_id = worker.tip().chain_id.clone();
-    let identity = Identity::new(chain_id.as_str(), genesis.hash())?;
+    let base = base_of(genesis, dir)?;
+    let mut worker = begin(genesis, ledger, None, base.as_ref())?;
+    let (chain_id, base_height) = (worker.tip().chain_id.clone(), worker.tip().height);
+    let identity = identity_of(genesis, base.as_ref())?;
     let (log, report) = BlockLog::read_only(&dir.blocks(), identity)?;
     let torn = report.torn.map(|_| report.to_string());
     let damage = report.damage.iter().map(|damage| Fault { part: Part::Blocks, detail: damage.to_string() });
     let mut faults: Vec<_> = damage.collect();
     let space = index.map(|index| index.space(chain_tag(&chain_id)));
-    let mut check = space.map(|space| IndexCheck::begin(space.map_err(|error| error.to_string()), &log));
-    for entry in log.iter(1) {
+    let mut check =
+        space.map(|space| IndexCheck::begin(space.map_err(|error| error.to_string()), base_height, &log));
+    for entry in log.iter(base_height.0 + 1) {
         let executed = entry.map_err(OpenChainError::from).and_then(|entry| {
             let (block, certificate) = decode(&entry)?;
             Ok(worker.replay(block, certificate)?)
@@ -115,7 +116,7 @@ struct IndexCheck {
 }
 
 impl IndexCheck {
-    fn begin(space: Result<Space, String>, log: &BlockLog) -> Self {
+    fn begin(space: Result<Space, String>, base: Height, log: &BlockLog) -> Self {
         let mut check = Self {
             book: None,
             state: IndexState::Empty,
@@ -124,7 +125,7 @@ impl IndexCheck {
             fault: None,
         };
         let loaded = space.and_then(|space| {
-            let book = Book::new(space);
+            let book = Book::new(space, base);
             check.book = Some(book.clone());
             let Some(Meta { height, .. }) = book.record(key::META)? else { return Ok(()) };
             if height.0 > log.written_height() {
@@ -165,7 +166,7 @@ impl IndexCheck {
             Some(bytes) => Transfer::decode(bytes).map(Some).map_err(|error| error.to_string()),
             None => book.record(key),
         };
-        for (key, value) in entries_of(executed, earlier)? {
+        for (key, value) in entries_of(executed, book.base(), earlier)? {
             if book.get(&key).map_err(|error| error.to_string())? == value {
                 self.differing.remove(&key);
             } else {
@@ -189,7 +190,8 @@ impl IndexCheck {
             return Err(alterations.to_string());
         }
         let book = self.book.as_ref().ok_or("the index is not open")?;
-        for (tx_id, height) in recent.values() {
+        // Those of a snapshot stand in blocks that are not here.
+        for (tx_id, height) in recent.values().filter(|(_, height)| *height > book.base()) {
             let place: Option<Place> = book.record(&key::transaction(tx_id))?;
             if place.is_none_or(|place| place.height != *height) {
                 return Err(format!(

@@ -3,7 +3,7 @@
 use super::actor::{RouterActor, RouterMessage};
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use catenary_links::BlockStream;
-use catenary_relay::{ChainIndex, Effect, Input};
+use catenary_relay::{ChainIndex, Effect, Input, gateway::GatewayError};
 use catenary_store::failpoint::{Failpoint, reached};
 use catenary_types::Height;
 use futures::StreamExt;
@@ -43,7 +43,14 @@ impl RouterActor {
         let stream = async move {
             let send = |input| address.send(RouterMessage::Input(Box::new(input)));
             // A mailbox error means that this router is gone, and with it this future.
-            if let Ok(BlockStream { tip, mut blocks }) = client.final_blocks(from).await
+            let begun = client.final_blocks(from).await;
+            if let Err(GatewayError::Height { oldest, .. }) = begun
+                && from < oldest
+            {
+                let _ = send(Input::Begins { chain, oldest }).await;
+                return;
+            }
+            if let Ok(BlockStream { tip, mut blocks }) = begun
                 && send(Input::Subscribed { chain, tip }).await.is_ok()
             {
                 while let Some(Ok(block)) = blocks.next().await {

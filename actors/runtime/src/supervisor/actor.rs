@@ -12,6 +12,7 @@ use crate::{
     peer::{LinkNumber, PeerLinkActor, PeerLinkParts, PeerLinks},
     raft::{self, RaftLog},
     recovery::{OpenChainError, OpenedChain, Others, open_chain},
+    snapshot::ChainSnapshots,
     suspect::{Alterations, Finding, Suspect},
     verification::{GroupView, Verification},
 };
@@ -21,7 +22,8 @@ use catenary_crypto::SigningKey;
 use catenary_ledger::Ledger;
 use catenary_links::WireEnd;
 use catenary_relay::query::ChainStatus;
-use catenary_replica::{Input, Memory, Recovered, Replica, Reporter};
+use catenary_replica::{Anchor, Input, Memory, Recovered, Replica, Reporter};
+use catenary_store::ChainDir;
 use catenary_types::{Address, ChainId, Genesis, Timestamp, genesis::CONSENSUS_RAFT};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -77,6 +79,8 @@ pub(crate) enum SupervisorMessage {
     Opened { chain: ChainId, generation: u64, result: Result<Box<Opened>, String> },
     /// An actor or executor task of a chain is gone.
     Fell { chain: ChainId, generation: u64, reason: String, suspect: Option<Arc<Suspect>> },
+    /// A chain without a block is to begin with the snapshot that was stored for it.
+    Restored { chain: ChainId, generation: u64 },
     /// A link to another node is up.
     Connect { peer: Peer, end: WireEnd },
     /// It is down.
@@ -96,6 +100,8 @@ pub(crate) struct Opened {
     mark: Option<Mark>,
     altered: Option<Alterations>,
     raft: Option<RaftLog>,
+    snapshots: ChainSnapshots,
+    dir: ChainDir,
 }
 
 struct Supervised {
@@ -204,6 +210,8 @@ impl SupervisorActor {
             mark,
             altered,
             raft,
+            snapshots,
+            dir,
         } = opened;
         if let Some(altered) = altered {
             self.note_rebuilt(chain_id, &altered.to_string());
@@ -215,6 +223,8 @@ impl SupervisorActor {
         let on_panic = move || fallen.fell("a task of the chain panicked".into());
         let lane = self.parts.executors.lane(host, on_panic);
         let (seed, validator) = (chain.definition.validator_seed, chain.definition.validator());
+        // A Raft log begins with the first block.
+        let keeps_log = chain.definition.genesis.consensus == CONSENSUS_RAFT;
         chain.last = Some(ChainStatus::at(&tip));
         let signer = seed.map(|seed| Signer::new(SigningKey::from_seed(&seed), mark));
         let view = GroupView::default();
@@ -236,6 +246,7 @@ impl SupervisorActor {
             platform: platform.clone(),
             replica: Replica::new(tip, validator, Timeouts::default())
                 .remembering(memory)
+                .fetching_snapshots(self.parts.snapshots.begin && !keeps_log)
                 .reporting(chain.definition.reporter.clone()),
             recovered,
             lane: lane.clone(),
@@ -245,6 +256,8 @@ impl SupervisorActor {
             links: self.links.clone(),
             peers: self.links.peers(),
             reader: reader.clone(),
+            snapshots,
+            dir,
             view: view.clone(),
             meter: chain.slot.meter(),
             watch: watch(),
@@ -322,6 +335,14 @@ impl SupervisorActor {
         self.open(chain_id, suspect, ctx);
     }
 
+    /// A snapshot is stored for a chain that has no block: it is opened again, and begins with it.
+    fn restored(&mut self, chain_id: &ChainId, ctx: &Context<Self>) {
+        let Some(chain) = self.chains.get_mut(chain_id) else { return };
+        chain.generation += 1;
+        chain.slot.stop("it is being rebuilt on a snapshot", chain.last.clone());
+        self.open(chain_id, None, ctx);
+    }
+
     /// Whether a report is of a chain's present life.
     fn is_present(&self, chain_id: &ChainId, generation: u64) -> bool {
         self.chains.get(chain_id).is_some_and(|chain| chain.generation == generation)
@@ -378,7 +399,11 @@ fn open(
     let recovered = journal.recovered().map_err(|error| error.to_string())?;
     let log = || raft::recover(&journal, &definition.genesis, memory).map_err(|error| error.to_string());
     let raft = keeps_log.then(log).transpose()?;
-    Ok(Opened { chain, journal, recovered, memory, mark, altered, raft })
+    let taken = parts.data.snapshots(definition.chain_id.as_str());
+    let anchor = Anchor::of(&definition.genesis).map_err(|error| error.to_string())?;
+    let snapshots = ChainSnapshots::find(parts.snapshots, taken, &dir, &chain.reader, anchor);
+    let snapshots = snapshots.map_err(|error| error.to_string())?;
+    Ok(Opened { chain, journal, recovered, memory, mark, altered, raft, snapshots, dir })
 }
 
 impl Actor for SupervisorActor {
@@ -426,6 +451,11 @@ impl Handler<SupervisorMessage> for SupervisorActor {
             SupervisorMessage::Fell { chain, generation, reason, suspect } => {
                 if self.is_present(&chain, generation) {
                     self.fell(&chain, &reason, suspect, ctx);
+                }
+            }
+            SupervisorMessage::Restored { chain, generation } => {
+                if self.is_present(&chain, generation) {
+                    self.restored(&chain, ctx);
                 }
             }
             SupervisorMessage::Connect { peer, end } => self.connect(peer, end, ctx),

@@ -9,6 +9,7 @@ use crate::{
     index_writer::IndexWriter,
     journal::ChainJournal,
     peer::{LinkStats, PeerLinks},
+    snapshot::SnapshotPolicy,
     verification::Verification,
 };
 use actix::{Actor, Addr};
@@ -43,6 +44,8 @@ pub struct NodeParts {
     pub index: Arc<Index>,
     /// The checkpoint writer.
     pub index_writer: IndexWriter,
+    /// When snapshots of its chains are taken.
+    pub snapshots: SnapshotPolicy,
     /// The executors.
     pub executors: Arc<Executors>,
     /// Where actors run; chains are spread over them.

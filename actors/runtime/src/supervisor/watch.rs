@@ -50,6 +50,13 @@ impl Watch {
         self.report(reason, Some(Arc::new(state)));
     }
 
+    /// The actor stops because the chain is to begin with a snapshot.
+    pub(crate) fn restored(&mut self) {
+        self.announced = true;
+        let (chain, generation) = (self.chain.clone(), self.generation);
+        self.supervisor.do_send(SupervisorMessage::Restored { chain, generation });
+    }
+
     fn report(&mut self, reason: String, suspect: Option<Arc<Suspect>>) {
         self.announced = true;
         let (chain, generation) = (self.chain.clone(), self.generation);

@@ -86,6 +86,10 @@ impl Log {
         self.next_height.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn first_height(&self) -> u64 {
+        self.identity.first_height()
+    }
+
     pub(super) fn written_height(&self) -> u64 {
         self.written.load(Ordering::Acquire)
     }
@@ -195,7 +199,7 @@ impl Log {
 
     /// Reads and verifies one block.
     pub(super) fn read(&self, height: u64) -> Result<Option<Entry>, ReadError> {
-        if height == 0 || height > self.written_height() {
+        if height < self.first_height() || height > self.written_height() {
             return Ok(None);
         }
         let located = {

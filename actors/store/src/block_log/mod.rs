@@ -239,14 +239,14 @@ impl BlockLog {
         })
     }
 
-    /// The block at `height`, verified. `None` if it was not written yet; a block that was lost or is damaged is an error.
+    /// The block at `height`, verified. `None` if it was not written yet, or lies below the first; a block that was lost or is damaged is an error.
     pub fn read(&self, height: u64) -> Result<Option<Entry>, ReadError> {
         self.log.read(height)
     }
 
     /// The blocks from `height` on, verified one by one as they are read, up to the last one written.
     pub fn iter(&self, height: u64) -> impl Iterator<Item = Result<Entry, ReadError>> + '_ {
-        (height.max(1)..).map_while(|height| self.read(height).transpose())
+        (height.max(self.first_height())..).map_while(|height| self.read(height).transpose())
     }
 
     /// Height that the next append must have.
@@ -254,12 +254,17 @@ impl BlockLog {
         *self.log.next_height()
     }
 
-    /// Height of the last block written, which can be read; 0 if there is none.
+    /// Height of the first block that this log has, or will have.
+    pub fn first_height(&self) -> u64 {
+        self.log.first_height()
+    }
+
+    /// Height of the last block written, which can be read; the one before the first if there is none.
     pub fn written_height(&self) -> u64 {
         self.log.written_height()
     }
 
-    /// Height up to which every block is on the disk; 0 if there is none.
+    /// Height up to which every block is on the disk; the one before the first if there is none.
     pub fn flushed_height(&self) -> u64 {
         self.log.flushed_height()
     }

@@ -67,7 +67,7 @@ impl BlockLog {
 
 /// What a scan found of a log whose end is not known.
 fn found(scan: Scan, identity: &Identity, create: Create) -> (Found, Report) {
-    let last = scan.blocks.last().map_or(0, |block| block.height);
+    let last = scan.blocks.last().map_or(identity.first_height() - 1, |block| block.height);
     let lost = scan.report.damage.iter().map(|damage| damage.last.unwrap_or(damage.first)).max();
     let found = Found {
         blocks: scan.blocks,

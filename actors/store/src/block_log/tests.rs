@@ -34,6 +34,29 @@ fn block(height: u64) -> (Vec<u8>, Vec<u8>) {
     (vec![height as u8; 400], format!("certificate {height}").into_bytes())
 }
 
+#[test]
+fn a_log_that_begins_behind_a_block_serves_what_is_above_it() {
+    let folder = TempDir::new().unwrap();
+    let (writer, _events) = start(LAZY);
+    let based = || identity("berka").beginning_after(7, sha256(b"block 7"));
+    let (log, _) = writer.open(folder.path(), based()).unwrap();
+    assert_eq!(
+        (log.first_height(), log.next_height(), log.written_height(), log.flushed_height()),
+        (8, 8, 7, 7)
+    );
+    append(&log, 8..=20);
+    writer.flush();
+    drop(log);
+    let (log, report) = writer.open(folder.path(), based()).unwrap();
+    assert_eq!(report, Report::default());
+    assert_eq!((log.first_height(), log.written_height()), (8, 20));
+    assert_eq!([1, 7, 21].map(|height| log.read(height).unwrap()), [None, None, None]);
+    assert_eq!(
+        log.iter(1).map(|entry| entry.unwrap().height).collect::<Vec<_>>(),
+        (8..=20).collect::<Vec<_>>()
+    );
+}
+
 fn append(log: &BlockLog, heights: impl IntoIterator<Item = u64>) {
     for height in heights {
         let (block, certificate) = block(height);

@@ -18,11 +18,17 @@ pub struct Group {
 impl Group {
     /// As many nodes as the banks have validators.
     pub async fn start(banks: &[Bank]) -> Self {
+        Self::start_on(banks, |_, _| ()).await
+    }
+
+    /// The same on folders that are prepared first.
+    pub async fn start_on(banks: &[Bank], prepare: impl Fn(usize, &Path)) -> Self {
         let size = banks.iter().map(|bank| bank.genesis.validators.len()).max().unwrap_or_default();
         let folder = |_| tempfile::tempdir().expect("a temporary folder");
         let folders = (0..size).map(folder).collect();
         let mut group = Self { banks: banks.to_vec(), folders, nodes: (0..size).map(|_| None).collect() };
         for number in 0..size {
+            prepare(number, group.folder(number));
             group.run(number, true).await;
         }
         group

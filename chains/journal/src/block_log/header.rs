@@ -30,6 +30,14 @@ pub struct InvalidChainId {
 pub struct Identity {
     chain_id: String,
     genesis_hash: Hash,
+    base: Option<Base>,
+}
+
+/// Where a log begins that does not begin at height 1: behind a block that its node never had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Base {
+    height: u64,
+    block_hash: Hash,
 }
 
 impl Identity {
@@ -39,7 +47,13 @@ impl Identity {
         if !(1..=CHAIN_ID_BYTES_MAX).contains(&actual) {
             return Err(InvalidChainId { actual, max: CHAIN_ID_BYTES_MAX });
         }
-        Ok(Self { chain_id: chain_id.to_owned(), genesis_hash })
+        Ok(Self { chain_id: chain_id.to_owned(), genesis_hash, base: None })
+    }
+
+    /// The same chain, with a log that begins behind the block of this height and header hash.
+    #[must_use]
+    pub fn beginning_after(self, height: u64, block_hash: Hash) -> Self {
+        Self { base: Some(Base { height, block_hash }), ..self }
     }
 
     /// The chain's full id.
@@ -52,12 +66,26 @@ impl Identity {
         self.genesis_hash
     }
 
+    /// Height of the first entry.
+    pub fn first_height(&self) -> u64 {
+        self.base.map_or(1, |base| base.height + 1)
+    }
+
     /// The hash that the first entry follows.
     pub fn first_chain_hash(&self) -> Hash {
         let length = (self.chain_id.len() as u32).to_be_bytes();
         let parts: [&[u8]; 4] =
             [b"catenary/block-log/start/1", &length, self.chain_id.as_bytes(), self.genesis_hash.as_bytes()];
+        let start = sha256_parts(&parts);
+        let Some(Base { height, block_hash }) = self.base else { return start };
+        let parts: [&[u8]; 4] =
+            [b"catenary/block-log/base/1", start.as_bytes(), &height.to_be_bytes(), block_hash.as_bytes()];
         sha256_parts(&parts)
+    }
+
+    /// Whether a log is of the same chain, wherever it begins.
+    pub(super) fn is_same_chain(&self, other: &Self) -> bool {
+        (&self.chain_id, self.genesis_hash) == (&other.chain_id, other.genesis_hash)
     }
 }
 

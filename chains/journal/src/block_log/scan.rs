@@ -45,7 +45,7 @@ pub struct Scan {
     pub repair: Vec<Repair>,
 }
 
-/// Reads segments in ascending order of their first heights, starting at height 1.
+/// Reads segments in ascending order of their first heights, starting at the first height of the log.
 ///
 /// ```text
 /// for first in first_heights { scanner.segment(first, &bytes_of(first))?; }
@@ -95,7 +95,8 @@ impl Scanner {
         let previous = Some(identity.first_chain_hash());
         let scan = Scan { blocks: Vec::new(), end: None, report: Report::default(), repair: Vec::new() };
         let last = first_heights.into_iter().max();
-        Self { identity, last, expected: 1, previous, segment: None, hidden: None, scan }
+        let expected = identity.first_height();
+        Self { identity, last, expected, previous, segment: None, hidden: None, scan }
     }
 
     /// Reads and verifies one whole segment.
@@ -120,7 +121,7 @@ impl Scanner {
         };
         if let Some(header) = header {
             let cause = match () {
-                () if header.identity != self.identity => Some(Cause::Foreign),
+                () if !header.identity.is_same_chain(&self.identity) => Some(Cause::Foreign),
                 () if header.first_height != first_height => Some(Cause::Misnamed),
                 () => None,
             };

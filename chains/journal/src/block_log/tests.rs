@@ -106,6 +106,39 @@ fn an_empty_log_starts_at_height_one() {
     assert!(SegmentWriter::resume(identity(), &end).is_none());
 }
 
+/// A log that goes on behind block 7 of the same chain.
+fn based() -> (Identity, Disk) {
+    let identity = identity().beginning_after(7, sha256(b"block 7"));
+    let (mut writer, mut bytes) = SegmentWriter::create(identity.clone(), 8, identity.first_chain_hash());
+    for height in 8..=9 {
+        let (block, certificate) = block(height);
+        writer.append(&block, &certificate, 0, &mut bytes).unwrap();
+    }
+    (identity, Disk::from([(8, bytes)]))
+}
+
+#[test]
+fn a_log_that_begins_behind_a_block_has_the_heights_above_it_and_follows_that_block() {
+    let (identity, disk) = based();
+    let scan_as = |identity: Identity| {
+        let mut scanner = Scanner::new(identity, [8]);
+        scanner.segment(8, &disk[&8]).unwrap();
+        scanner.finish()
+    };
+    let scan = scan_as(identity.clone());
+    assert!(scan.report.is_clean(), "{}", scan.report);
+    assert_eq!(scan.blocks.iter().map(|block| block.height).collect::<Vec<_>>(), [8, 9]);
+    assert_eq!(scan.end.unwrap().next_height, 10);
+    let empty = Scanner::new(identity.clone(), []).finish().end.unwrap();
+    assert_eq!((empty.next_height, empty.chain_hash), (8, identity.first_chain_hash()));
+    // Behind another block, or behind none, it is not this log.
+    let other = scan_as(self::identity().beginning_after(7, sha256(b"another block 7")));
+    assert_eq!(other.report.damage[0].cause, Cause::Chain);
+    let whole = scan_as(self::identity());
+    assert_eq!((whole.report.damage[0].first, whole.report.damage[0].last), (1, Some(7)));
+    assert_eq!(whole.report.damage[0].cause, Cause::MissingEntries);
+}
+
 #[test]
 fn every_flipped_bit_is_reported_and_costs_at_most_its_block() {
     let (disk, blocks) = sample(0);
@@ -257,6 +290,8 @@ fn bytes_are_pinned() {
     let (disk, _) = sample(3);
     assert_eq!(hex::encode(&disk[&1]), include_str!("../../fixtures/block-log-segment-1.hex").trim());
     assert_eq!(hex::encode(&disk[&4]), include_str!("../../fixtures/block-log-segment-4.hex").trim());
+    let (_, based) = based();
+    assert_eq!(hex::encode(&based[&8]), include_str!("../../fixtures/block-log-segment-8.hex").trim());
 }
 
 /// All entries of a copy, read one by one.

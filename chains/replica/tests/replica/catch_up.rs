@@ -166,7 +166,7 @@ fn a_decision_whose_body_is_missing_is_carried_out_once_a_peer_sends_it() {
 fn a_peer_that_claims_what_it_does_not_have_is_asked_no_more_than_now_and_then() {
     let mut node = node();
     let now = node.now;
-    assert_eq!(asked(&mut node, now, tip(1_000_000)), [(Recipients::One(PEER), Height(1))]);
+    assert_eq!(asked(&mut node, now, tip(1_000)), [(Recipients::One(PEER), Height(1))]);
     assert_eq!(asked(&mut node, now, from_peer(PeerMessage::Blocks(Vec::new()))), []);
     let later = now.plus_ms(GRACE_MS);
     assert_eq!(asked(&mut node, later, Input::Fired), [(Recipients::One(PEER), Height(1))]);

@@ -11,5 +11,7 @@ mod pool;
 mod report;
 mod restart;
 mod roots;
+mod snapshot;
+mod snapshot_fetch;
 mod timing;
 mod validity;

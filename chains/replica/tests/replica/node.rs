@@ -184,8 +184,12 @@ impl Node {
                     Effect::Send { to: Recipients::All, message: PeerMessage::Transactions(envelopes) } => {
                         self.gossip.extend(envelopes);
                     }
-                    // Tips and what is asked for are tested where they are decided.
-                    Effect::Send { .. } | Effect::Serve { .. } => {}
+                    // Tips and what is asked for are tested where they are decided, snapshots in `snapshot_fetch`.
+                    Effect::Send { .. }
+                    | Effect::Serve { .. }
+                    | Effect::ServeSnapshot { .. }
+                    | Effect::SnapshotRefused { .. }
+                    | Effect::Restore(_) => {}
                     Effect::Committed(committed) => self.committed.push(*committed),
                     Effect::Rejected { value, reason } => self.rejected.push((value, reason)),
                     Effect::Diverged(divergence) => self.diverged.push(divergence),

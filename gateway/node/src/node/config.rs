@@ -5,6 +5,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use catenary_store::disk::Reserve;
+use catenary_system::SnapshotPolicy;
 use config::{Config, Environment, File, FileFormat};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -45,6 +46,12 @@ pub struct NodeSection {
     pub registry: Option<String>,
     #[serde(default = "disk_reserve_mib")]
     pub disk_reserve_mib: u64,
+    #[serde(default = "snapshot_every_blocks")]
+    pub snapshot_every_blocks: u64,
+    #[serde(default = "snapshots_kept")]
+    pub snapshots_kept: usize,
+    #[serde(default = "begin_with_snapshot")]
+    pub begin_with_snapshot: bool,
 }
 
 /// What stands for `node.disk_reserve_mib` if it is missing.
@@ -56,6 +63,18 @@ pub fn disk_reserve_mib() -> u64 {
 const DISK_RESERVE_MIB_MIN: u64 = 2 * (Reserve::BYTES >> 20);
 /// The most: more is a mistake in the unit.
 const DISK_RESERVE_MIB_MAX: u64 = 1 << 24;
+
+fn snapshot_every_blocks() -> u64 {
+    SnapshotPolicy::default().every_blocks
+}
+
+fn begin_with_snapshot() -> bool {
+    SnapshotPolicy::default().begin
+}
+
+fn snapshots_kept() -> usize {
+    SnapshotPolicy::default().keep
+}
 
 /// See [`KEYS`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -137,6 +156,18 @@ pub const KEYS: &[(&str, &str, &str)] = &[
         "Free space on the disk of node.data, in MiB, below which the node refuses submissions with DISK_FULL, until there is a \
          quarter more; voting and following go on. 32 MiB beyond it are kept in the file reserve, with which a node whose disk is \
          full starts again. At least 64; 0 watches nothing and reserves nothing.",
+    ),
+    (
+        "node.snapshot_every_blocks",
+        "10000",
+        "A snapshot of a chain is taken when it has so many blocks more than at the last one; 0 takes none. New nodes fetch them \
+         instead of every block.",
+    ),
+    ("node.snapshots_kept", "2", "Newest snapshots of each chain that are kept, at least 1."),
+    (
+        "node.begin_with_snapshot",
+        "true",
+        "Whether a chain that has no block yet may begin with another node's snapshot; else every block is fetched.",
     ),
     ("peers.listen", "required", "Address and port where other nodes connect."),
     (
@@ -266,6 +297,9 @@ mod tests {
                 validator_key: Some("v".into()),
                 registry: Some("a".into()),
                 disk_reserve_mib: 64,
+                snapshot_every_blocks: 1,
+                snapshots_kept: 1,
+                begin_with_snapshot: false,
             },
             peers: PeersSection {
                 listen: "127.0.0.1:1".parse().unwrap(),

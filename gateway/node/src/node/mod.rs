@@ -22,10 +22,10 @@ use catenary_links::{
 use catenary_relay::gateway::RefusalReason;
 use catenary_runtime::ChainDefinition;
 use catenary_store::{DataDir, RegistryDir};
-use catenary_system::{DiskWatch, Node, NodeConfig, NodePeers};
+use catenary_system::{DiskWatch, Node, NodeConfig, NodePeers, SnapshotPolicy};
 use catenary_types::{Genesis, Message};
 use certificates::Certificates;
-use config::{NodeFile, PeersSection};
+use config::{NodeFile, NodeSection, PeersSection};
 use definitions::Definitions;
 use registry::Registry;
 use routing::{Routing, Served};
@@ -139,7 +139,14 @@ fn open(file: &NodeFile, definitions: &Definitions) -> Result<(Node, RegistryDir
             chains.push(definitions.of(Genesis::decode(&record.genesis)?, is_new)?);
         }
     }
-    let (node, notices) = Node::open(NodeConfig::on_this_machine(data, chains))?;
+    let NodeSection { snapshot_every_blocks, snapshots_kept, begin_with_snapshot, .. } = file.node;
+    let snapshots = SnapshotPolicy {
+        every_blocks: snapshot_every_blocks,
+        keep: snapshots_kept,
+        begin: begin_with_snapshot,
+    };
+    let config = NodeConfig { snapshots, ..NodeConfig::on_this_machine(data, chains) };
+    let (node, notices) = Node::open(config)?;
     tell(notices);
     // That the keys have signed nothing is noted on disk now, and from the next moment on it need not be true.
     if let Some(unused) = unused.filter(|_| is_new) {

@@ -1,7 +1,8 @@
 //! Chains that come and go while the nodes run.
 
 use crate::{
-    net::{Load, Net, until},
+    load::Load,
+    net::{Net, until},
     payments::Payments,
 };
 use catenary_relay::gateway::GatewayError;

@@ -7,16 +7,19 @@
 
 mod idle;
 mod live;
+mod load;
 mod net;
 mod operations;
 mod payments;
 mod proxy;
 mod raft;
 mod small_disk;
+mod snapshot;
 mod twins;
 
 use catenary_types::Height;
-use net::{Load, Net, until};
+use load::Load;
+use net::{Net, until};
 use payments::Payments;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{fs, io::Write, net::TcpStream, path::Path, time::Duration};

@@ -1,43 +1,31 @@
 //! A network of real processes, and what holds of it whatever was done to them.
 
-use crate::proxy::Proxies;
-use catenary_apps::{
-    accounts::KeyGrant,
-    admin::{self, AdminCall, OpenAccount},
+use crate::{
+    load::{Loaded, key, seed},
+    proxy::Proxies,
 };
-use catenary_crypto::{Hash, SigningKey, sha256};
+use catenary_crypto::Hash;
 use catenary_invariants::{Finality, Told};
 use catenary_ledger::records::ChainRecord;
 use catenary_links::{ChainClient, GrpcChain};
-use catenary_relay::{
-    gateway::SubmitOutcome,
-    query::{ChainStatus, TransactionName},
-};
-use catenary_types::{
-    AccountId, Address, Body, Call, ChainId, Genesis, Height, Message, Parameters, RequestId, TxId,
-    UnixSeconds,
-};
+use catenary_relay::query::{ChainStatus, TransactionName};
+use catenary_types::{Address, ChainId, Genesis, Height, Message, Parameters};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fs::{self, File},
     net::{SocketAddr, TcpListener},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 /// Longest wait for what must come; longer than any promise, so that a slow machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
-/// Pause between two transactions of the load, on each chain.
-const LOAD_PAUSE: Duration = Duration::from_millis(60);
 
 pub const CHAINS: [&str; 3] = ["a", "b", "c"];
 
@@ -51,6 +39,8 @@ pub struct Net {
     children: Vec<Option<Child>>,
     /// Processes whose place another one was given.
     replaced: Vec<Child>,
+    /// What the environment of processes has from now on.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Net {
@@ -61,6 +51,11 @@ impl Net {
 
     /// The same, of chains that agree in this way.
     pub async fn start_by(nodes: usize, consensus: &str) -> Self {
+        Self::start_on(nodes, consensus, |_| ()).await
+    }
+
+    /// The same; what was written is prepared before the processes start.
+    pub async fn start_on(nodes: usize, consensus: &str, prepare: impl FnOnce(&mut Self)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("net");
         let port = free_ports(nodes);
@@ -82,8 +77,10 @@ impl Net {
             doors: doors.collect(),
             children: (0..nodes).map(|_| None).collect(),
             replaced: Vec::new(),
+            variables: Vec::new(),
             folder,
         };
+        prepare(&mut net);
         (0..nodes).for_each(|node| net.connect_through_proxies(node));
         (0..nodes).for_each(|node| net.spawn(node));
         for node in 0..nodes {
@@ -96,7 +93,7 @@ impl Net {
         self.folder.path().join(format!("net/node-{node}"))
     }
 
-    fn config(&self, node: usize) -> PathBuf {
+    pub fn config(&self, node: usize) -> PathBuf {
         self.folder(node).join("node.toml")
     }
 
@@ -118,21 +115,14 @@ impl Net {
         let log = File::options().create(true).append(true).open(self.folder(node).join("log")).unwrap();
         let mut command = catenary(&["node", "--config"]);
         command.env("CATENARY_LOG", "warn,catenary_links=info,openraft=off");
-        command.envs(variables.iter().copied());
+        command.envs(self.variables.iter().cloned()).envs(variables.iter().copied());
         command.arg(self.config(node)).stdout(log.try_clone().unwrap()).stderr(log);
         self.replaced.extend(self.children[node].replace(command.spawn().unwrap()));
     }
 
-    /// Waits until a node has died of itself.
-    pub async fn died(&mut self, node: usize) {
-        let mut child = self.children[node].take().expect("the process runs");
-        let gone = std::cell::RefCell::new(&mut child);
-        until("a node dies", async || gone.borrow_mut().try_wait().unwrap().is_some()).await;
-    }
-
     /// The address of a node's validator.
     pub fn validator(&self, node: usize) -> Address {
-        let key = SigningKey::from_seed(&seed(&self.folder(node).join("keys/validator.key")));
+        let key = key(&self.folder(node).join("keys/validator.key"));
         Address::of(&key.public_key())
     }
 
@@ -213,7 +203,7 @@ impl Net {
     }
 
     /// Writes the folder of one more node of the first organisation.
-    fn admit(&mut self) -> usize {
+    pub fn admit(&mut self) -> usize {
         let (node, port) = (self.nodes, free_ports(1));
         let mut command = catenary(&["join", "--org", "ORG1", "--port", &port.to_string(), "--net"]);
         command.arg(self.folder.path().join("net")).stdout(Stdio::null());
@@ -226,9 +216,28 @@ impl Net {
 
     /// The node that votes as a validator.
     pub fn node_of(&self, validator: Address) -> usize {
-        let address =
-            |node: usize| Address::of(&key(&self.folder(node).join("keys/validator.key")).public_key());
-        (0..self.nodes).find(|node| address(*node) == validator).expect("the validators are nodes")
+        (0..self.nodes).find(|node| self.validator(*node) == validator).expect("the validators are nodes")
+    }
+
+    /// Waits until a process ends by itself; gives how.
+    pub async fn ends(&mut self, node: usize) -> ExitStatus {
+        let ended = Cell::new(None);
+        let child = RefCell::new(self.children[node].take().expect("the process runs"));
+        until("a process ends", async || {
+            ended.set(child.borrow_mut().try_wait().unwrap());
+            ended.get().is_some()
+        })
+        .await;
+        ended.get().expect("until says so")
+    }
+
+    pub fn genesis(&self, chain: usize) -> &Genesis {
+        &self.genesis[chain]
+    }
+
+    /// The seeds of the validators' keys.
+    pub fn validator_seeds(&self) -> Vec<[u8; 32]> {
+        (0..self.nodes).map(|node| seed(&self.folder(node).join("keys/validator.key"))).collect()
     }
 
     /// The chains that there are.
@@ -493,120 +502,4 @@ pub fn free_ports(nodes: usize) -> u16 {
             return first;
         }
     }
-}
-
-/// Transactions on every chain until it is stopped.
-pub struct Load {
-    stop: Arc<AtomicBool>,
-    tasks: Vec<tokio::task::JoinHandle<Vec<TxId>>>,
-}
-
-/// What the load saw in final blocks.
-pub struct Loaded(Vec<Vec<TxId>>);
-
-impl Loaded {
-    fn is_final(&self, chain: usize) -> Vec<TxId> {
-        self.0.get(chain).cloned().unwrap_or_default()
-    }
-
-    pub fn counts(&self) -> Vec<usize> {
-        self.0.iter().map(Vec::len).collect()
-    }
-}
-
-impl Load {
-    /// On all chains that there are now.
-    pub fn start(net: &Net) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let key = Arc::new(key(&net.operator_key()));
-        let task = |chain: usize| {
-            let (nodes, key, stop) = (net.clients(chain), key.clone(), stop.clone());
-            tokio::spawn(async move { open_accounts(&nodes, &key, &stop).await })
-        };
-        Self { tasks: net.chains().map(task).collect(), stop }
-    }
-
-    /// Stops; what was submitted last is waited for.
-    pub async fn stop(self) -> Loaded {
-        self.stop.store(true, Ordering::Relaxed);
-        let mut all = Vec::new();
-        for task in self.tasks {
-            all.push(timeout(PATIENCE, task).await.expect("the load ends").unwrap());
-        }
-        Loaded(all)
-    }
-}
-
-/// The key in a file.
-pub fn key(path: &Path) -> SigningKey {
-    SigningKey::from_seed(&seed(path))
-}
-
-fn seed(path: &Path) -> [u8; 32] {
-    let text = fs::read_to_string(path).unwrap();
-    text.trim().parse::<catenary_crypto::PublicKey>().unwrap().0
-}
-
-/// A transaction of one call, which asks to be valid for ten minutes.
-pub fn transaction(
-    chain_id: &ChainId,
-    sender: AccountId,
-    (instance, call): (&str, &impl Message),
-    keys: &[&SigningKey],
-) -> (TxId, Vec<u8>) {
-    let mut request_id = RequestId([0; 16]);
-    StdRng::from_os_rng().fill(&mut request_id.0);
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let body = Body {
-        chain_id: chain_id.clone(),
-        sender,
-        request_id,
-        valid_until: UnixSeconds(seconds + 600),
-        reference: None,
-        calls: vec![Call { instance: instance.parse().unwrap(), message: call.encode() }],
-    };
-    let envelope = body.sign(keys);
-    (TxId(sha256(&envelope.body)), envelope.encode())
-}
-
-/// The account of the first organisation's operator.
-pub fn operator() -> AccountId {
-    AccountId::new(&"ORG1".parse().unwrap(), &"operator".parse().unwrap())
-}
-
-/// Gets a transaction into a block, whatever is done to the network. A node that answers may be cut off from all others, so each
-/// try goes to the next one.
-pub async fn finalise(nodes: &[Arc<dyn ChainClient>], (tx_id, envelope): &(TxId, Vec<u8>)) {
-    for chain in nodes.iter().cycle() {
-        // Unavailable is what a network says that is being torn apart.
-        if let Ok(outcomes) = chain.submit(vec![envelope.clone()]).await {
-            match &outcomes[0] {
-                SubmitOutcome::Refused(refusal) if !refusal.reason.may_retry() => panic!("{refusal}"),
-                _ => {}
-            }
-        }
-        let found = chain.transaction(TransactionName::Id(*tx_id)).await;
-        if let Some(view) = found.ok().and_then(|found| found.value) {
-            assert!(view.receipt.succeeded(), "{:?}", view.receipt);
-            return;
-        }
-        sleep(LOAD_PAUSE).await;
-    }
-}
-
-/// Opens one account after the other, and says what was final. Every one of them must become so.
-async fn open_accounts(nodes: &[Arc<dyn ChainClient>], key: &SigningKey, stop: &AtomicBool) -> Vec<TxId> {
-    let life: u64 = StdRng::from_os_rng().random();
-    let (mut is_final, mut number) = (Vec::new(), 0_u64);
-    while !stop.load(Ordering::Relaxed) {
-        number += 1;
-        let text = format!("{life:016x}-{number}");
-        let keys = vec![KeyGrant { key: key.public_key(), weight: 1 }];
-        let open = OpenAccount { number: text.parse().unwrap(), threshold: 1, keys };
-        let call = AdminCall::OpenAccount(open);
-        let signed = transaction(nodes[0].chain_id(), operator(), (admin::KIND, &call), &[key]);
-        finalise(nodes, &signed).await;
-        is_final.push(signed.0);
-    }
-    is_final
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     flip,
-    net::{CHAINS, Load, Net, until},
+    load::Load,
+    net::{CHAINS, Net, until},
 };
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;

@@ -1,6 +1,9 @@
 //! Payments from one chain to another, one after the other, whatever is done to the network meanwhile.
 
-use crate::net::{Net, finalise, key, operator, transaction, until};
+use crate::{
+    load::{finalise, key, operator, transaction},
+    net::{Net, until},
+};
 use catenary_apps::{
     accounts::AccountName,
     asset::{self, AssetCall, Create, Mint},

@@ -3,7 +3,10 @@
 //!
 //! `E2E_CYCLES` says how often a leader is killed.
 
-use crate::net::{CHAINS, Load, Net, catenary, until};
+use crate::{
+    load::Load,
+    net::{CHAINS, Net, catenary, until},
+};
 use catenary_crypto::Hash;
 use catenary_types::{Address, Certificate, CommitSignature, Height, Trust};
 use std::{collections::BTreeMap, fs};
@@ -24,7 +27,7 @@ async fn leader(net: &Net, chain: usize) -> usize {
         newest = newest.max(Some((header.height, header.proposer)));
     }
     let (_, builder) = newest.unwrap();
-    (0..net.nodes).find(|node| net.validator(*node) == builder).unwrap()
+    net.node_of(builder)
 }
 
 /// Goes through every certificate that any node shows, those inside of blocks too. Gives how many members signed the newest
@@ -100,7 +103,7 @@ async fn a_node_that_dies_between_append_and_commit_comes_back_to_the_same_log()
         net.kill(node);
         // It leads again sooner or later, or follows; it dies in either part.
         net.spawn_with(node, &[("CATENARY_FAILPOINT", &format!("{point}:{}", 20 * (round + 1)))]);
-        net.died(node).await;
+        net.ends(node).await;
         assert!(net.log(node).contains(&format!("failpoint {point} reached")));
         let before = net.heights().await;
         net.progress(&before).await;

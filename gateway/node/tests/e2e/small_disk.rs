@@ -4,7 +4,8 @@
 #![cfg(target_os = "linux")]
 
 use crate::{
-    net::{Load, Net, until},
+    load::Load,
+    net::{Net, until},
     operations::verify,
 };
 use catenary_relay::gateway::{RefusalReason, SubmitOutcome};

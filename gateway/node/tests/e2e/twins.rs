@@ -1,6 +1,9 @@
 //! A validator that votes twice: two processes sign with its key, and neither knows of the other.
 
-use crate::net::{Load, Net, until};
+use crate::{
+    load::Load,
+    net::{Net, until},
+};
 use catenary_types::Height;
 use std::time::Duration;
 use tokio::time::sleep;

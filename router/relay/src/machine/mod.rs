@@ -111,6 +111,7 @@ impl Relay {
                 self.mark_chain(chain);
             }
             Input::Final { chain, block } => self.hear(chain, &block),
+            Input::Begins { chain, oldest } => self.chains[chain.0].begins(self.now, oldest),
             Input::Disconnected { chain } => self.chains[chain.0].disconnected(self.now),
             Input::ProofReady { ticket, result } => self.proof_ready(ticket, result),
             Input::Submitted { ticket, result } => self.submitted(ticket, result),
