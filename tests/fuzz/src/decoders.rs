@@ -7,7 +7,9 @@ use catenary_apps::{
 };
 use catenary_ledger::{
     ReferenceEntry,
-    records::{Account, Equivocation, Instance, OrganisationRecord, PastSet, PastValidators, Validators},
+    records::{
+        Account, ChainRecord, Equivocation, Instance, OrganisationRecord, PastSet, PastValidators, Validators,
+    },
 };
 use catenary_packet::{
     Packet, PacketCall, Payload,
@@ -18,8 +20,8 @@ use catenary_state::{Multiproof, decode_merkle_proof, encode_merkle_proof};
 use catenary_transfer::{FungibleTokenPacketData, TransferCall};
 use catenary_types::{
     AccountKey, Attribute, Block, Body, Call, Certificate, Committee, DoubleVote, Envelope,
-    EnvelopeSignature, Event, Genesis, GenesisAccount, GenesisInstance, Header, Message, Parameters, Receipt,
-    ReportedVote, SignedHeader, Validator,
+    EnvelopeSignature, Event, Genesis, GenesisAccount, GenesisInstance, Header, Message, Parameters,
+    Readiness, Receipt, ReportedVote, SignedHeader, Validator,
     genesis::{GenesisRole, GenesisRoots},
     receipt::ResultLeaf,
 };
@@ -91,6 +93,8 @@ pub const RECORDS: Group = &[
     message::<Validators>("catenary.ledger.v1.Validators"),
     message::<PastValidators>("catenary.ledger.v1.PastValidators"),
     message::<PastSet>("catenary.ledger.v1.PastSet"),
+    message::<ChainRecord>("catenary.ledger.v1.ChainRecord"),
+    message::<Readiness>("catenary.ledger.v1.Readiness"),
     message::<Equivocation>("catenary.ledger.v1.Equivocation"),
     message::<ReferenceEntry>("catenary.ledger.v1.ReferenceEntry"),
     message::<AssetRecord>("catenary.asset.v1.AssetRecord"),

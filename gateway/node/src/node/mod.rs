@@ -104,6 +104,8 @@ pub async fn run(path: &Path) -> Result<()> {
     eprintln!("stopping: no submission is taken any more");
     let tips = tips(&node).await;
     drop((served, server, peers));
+    // Whoever comes too late is told that nobody is there.
+    let _ = fs::remove_file(&socket);
     node.stop().await;
     if outcome.is_ok() {
         eprintln!("stopped: journal, guard and block logs are flushed; {}", tips.join(", "));

@@ -136,7 +136,8 @@ fn copy(from: &Path, to: &Path) {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
             copy(&entry.path(), &target);
-        } else {
+        } else if entry.path().is_file() {
+            // A socket is what a process left.
             fs::copy(entry.path(), target).unwrap();
         }
     }
