@@ -116,6 +116,17 @@ struct Supervised {
     last: Option<ChainStatus>,
 }
 
+impl Supervised {
+    /// The chain runs; whoever waited for it is told.
+    fn runs(&mut self, running: Running, notices: &[String]) {
+        self.slot.occupy(running);
+        for reply in self.waiting.drain(..) {
+            // Whoever asked may be gone.
+            let _ = reply.send(Ok(notices.to_vec()));
+        }
+    }
+}
+
 /// The supervisor of a node.
 pub(crate) struct SupervisorActor {
     parts: Arc<NodeParts>,
@@ -266,12 +277,8 @@ impl SupervisorActor {
         let reads_waiting_max = capacities.reads;
         let running =
             Running { platform, reads_waiting_max, chain: address, consensus, view, lane, feed, reader };
-        chain.slot.occupy(running);
+        chain.runs(running, &notices);
         self.down.send_modify(|down| drop(down.remove(chain_id)));
-        for reply in chain.waiting.drain(..) {
-            // Whoever asked may be gone.
-            let _ = reply.send(Ok(notices.clone()));
-        }
     }
 
     fn connect(&mut self, peer: Peer, end: WireEnd, ctx: &Context<Self>) {
