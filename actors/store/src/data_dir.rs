@@ -147,7 +147,11 @@ impl DataDir {
     /// Deletes all that belongs to a chain; nothing may be open.
     pub fn delete_chain(&self, chain_id: &str) -> Result<(), OpenDirError> {
         let ChainDir { path, .. } = self.chain(chain_id)?;
-        fs::remove_dir_all(&path).map_err(FileError::of("delete", &path))?;
+        for folder in [self.path.join("snapshots").join(chain_id), path] {
+            if folder.exists() {
+                fs::remove_dir_all(&folder).map_err(FileError::of("delete", &folder))?;
+            }
+        }
         Ok(files::sync_dir(&self.path.join("chains"))?)
     }
 
@@ -314,6 +318,20 @@ mod tests {
         let error = chain.store_genesis(b"another").unwrap_err();
         assert!(matches!(error, OpenDirError::OtherGenesis { .. }));
         assert_eq!(data.chain_ids().unwrap(), ["berka-0123456789abcdef-1"]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_chain_that_is_deleted() {
+        let data = DataDir::temporary().unwrap();
+        let ids = ["berka-0123456789abcdef-1", "prague-0123456789abcdef-1"];
+        for chain_id in ids {
+            data.chain(chain_id).unwrap().store_genesis(b"genesis").unwrap();
+            fs::create_dir_all(data.path().join("snapshots").join(chain_id).join("7")).unwrap();
+        }
+        data.delete_chain(ids[0]).unwrap();
+        assert_eq!(data.chain_ids().unwrap(), [ids[1]]);
+        assert!(!data.path().join("snapshots").join(ids[0]).exists());
+        assert!(data.path().join("snapshots").join(ids[1]).join("7").exists());
     }
 
     #[test]

@@ -156,7 +156,9 @@ fn a_restored_node_goes_on_from_its_snapshot_and_votes_again() {
             until(async || root(&own).await == root(&chain).await).await;
         }
         settle(&chain, next()).await;
-        // A snapshot of it carries what its own began with.
+        // A snapshot of it carries what its own began with; it needs the seal for that.
+        let own = group.node(AWAY).chains()[0].clone();
+        until(async || root(&own).await == root(&chain).await).await;
         group.stop(AWAY).await;
         let (_copied, again) = made(&group, &bank);
         assert!(again.height > height);
