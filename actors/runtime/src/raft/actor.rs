@@ -170,7 +170,12 @@ impl RaftActor {
         }));
         ctx.run_interval(CLOCK_INTERVAL, |actor, ctx| {
             if let Some(group) = &actor.group {
-                actor.directory.members().into_iter().for_each(|member| group.greet(member));
+                let known = actor.directory.members();
+                // Whoever came later than this one has not heard its greeting.
+                if known.len() + 1 < actor.members.len() {
+                    actor.links.peers().into_iter().for_each(|peer| actor.greet(peer));
+                }
+                known.into_iter().for_each(|member| group.greet(member));
                 if actor.applied == actor.applied_before {
                     group.compact_idle();
                 }

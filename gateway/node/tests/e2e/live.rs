@@ -19,7 +19,7 @@ async fn a_chain_is_created_on_running_nodes_and_removed_again() {
     let load = Load::start(&net);
     let payments = Payments::start(&net, [0, 1], [0, 0]).await;
     let called = Instant::now();
-    net.create_chain(0, "d");
+    net.create_chain(0, "d", &[]);
     let others = load;
     let load = Load::start(&net);
     let before = net.heights().await;
@@ -30,7 +30,7 @@ async fn a_chain_is_created_on_running_nodes_and_removed_again() {
 
     // A node that is away takes a chain up when it is back, and may vote on it: it has forgotten nothing.
     net.kill(3);
-    let created = net.create_chain(0, "e");
+    let created = net.create_chain(0, "e", &[]);
     net.spawn(3);
     net.answering(3).await;
     let load = [others, load, Load::start(&net)];
@@ -104,7 +104,7 @@ async fn chains_that_come_and_go_leave_no_memory_behind() {
     let mut memory = Vec::new();
     for round in 0..2 {
         for number in 0..chains {
-            let created = net.create_chain(0, &format!("guest{round}x{number}"));
+            let created = net.create_chain(0, &format!("guest{round}x{number}"), &[]);
             let chain = net.client(0, created);
             chain.status().await.unwrap();
             net.remove_chain(0);

@@ -260,9 +260,9 @@ impl Net {
         said(catenary(arguments).arg("--config").arg(self.config(node)))
     }
 
-    /// Creates a chain, through this node, and says which it is.
-    pub fn create_chain(&mut self, node: usize, name: &str) -> usize {
-        self.decide(node, &["chain", "create", name]);
+    /// Creates a chain with these options, through this node, and says which it is.
+    pub fn create_chain(&mut self, node: usize, name: &str, options: &[&str]) -> usize {
+        self.decide(node, &[&["chain", "create", name], options].concat());
         let kept = fs::read_dir(self.folder(node).join("data/registry")).unwrap();
         let mut records = kept.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some());
         let record =

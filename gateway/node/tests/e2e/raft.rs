@@ -212,3 +212,14 @@ async fn chains_of_one_validator_go_on_wherever_they_are_asked() {
     let loaded = load.stop().await;
     net.judge(&loaded).await;
 }
+
+#[tokio::test]
+async fn a_group_that_is_created_on_running_nodes_finds_its_members() {
+    let mut net = Net::start(4).await;
+    let created = net.create_chain(0, "d", &["--consensus", "raft"]);
+    let load = Load::start(&net);
+    until("a transaction on it is final", async || net.height(created).await > Height(0)).await;
+    assert_eq!(net.status(1, created).await.unwrap().trust, Trust::Crash);
+    let loaded = load.stop().await;
+    net.judge(&loaded).await;
+}
